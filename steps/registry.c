@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Every module, connection and metric there is: one line each. */
+#include "steps/registry.h"
+
+static const struct step_module *const modules[] = {
+	NULL,
+};
+
+static const struct connection_kind *const connections[] = {
+	NULL,
+};
+
+static const struct metric *const metrics[] = {
+	NULL,
+};
+
+const struct registry steps_registry = {
+	.modules = modules,
+	.connections = connections,
+	.metrics = metrics,
+};
