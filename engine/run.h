@@ -3,6 +3,7 @@
 #ifndef PLAN_RUN_H
 #define PLAN_RUN_H
 
+#include "engine/base/arena.h"
 #include "engine/journal.h"
 
 enum run_state {

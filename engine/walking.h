@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a walk: its tasks and what is settled. Only walk.c, task.c, gate.c and back.c. */
+#ifndef PLAN_WALKING_H
+#define PLAN_WALKING_H
+
+#include "engine/channel.h"
+#include "engine/run.h"
+#include "engine/walk.h"
+
+#include <sys/types.h>
+
+enum task_state {
+	TASK_LOOKING,
+	TASK_WAITING, /* for conditions */
+	TASK_OFFERED, /* ready, but a person must say yes or the run is paused */
+	TASK_ACTING,  /* its intent is durable */
+	TASK_SERVING, /* a service whose step is done */
+};
+
+/* The process of one step. */
+struct task {
+	const struct plan_step *step;
+	pid_t pid;
+	struct channel channel;
+	enum task_state state;
+	enum walk_mode mode;
+	int64_t acting_since_ms;   /* real clock; 0 before */
+	int64_t sleeping_until_ms; /* wall clock; 0 when it is not merely waiting for time */
+	int64_t kill_at_ms;        /* real clock; 0 unless it was asked to stop */
+	int64_t live_at_ms;        /* real clock, when its live text was last stored */
+	bool closed_with_word;     /* it said how it ended */
+	bool timed_out;
+	bool dropped;              /* stopped by us: its end is no failure */
+	char offered_for[512];     /* of OFFERED: who or what is missing */
+};
+
+enum settled { SETTLED_NOT, SETTLED_DONE, SETTLED_FAILED };
+
+struct walking {
+	const struct walk_options *options;
+	struct walk_result *result;
+	struct arena arena;         /* as long as the walk */
+	struct task *tasks;         /* jobs of them and the services; [0, task_count) are in use */
+	size_t task_count, task_room;
+	enum settled *settled;      /* by order of the step */
+	size_t *missing;            /* needs that are not settled yet, by order */
+	bool *included;             /* by order */
+	bool *changes_ahead;        /* LOOK: the step or something before it has changes */
+	const struct plan_step **ready; /* FIFO of steps whose needs are settled */
+	size_t ready_first, ready_count;
+	struct value *predicted;    /* LOOK: MAP id -> outputs */
+	bool paused;
+	bool ending;                /* no new steps; tasks are being stopped or finish */
+	bool journal_broken;
+	const char *roll_back_to;   /* the way back is to be taken, as on_failure or the budget says */
+	const struct way_back *back;/* what is left of it */
+	bool going_back;
+	int64_t last_request;
+	int64_t requests_at_ms;     /* real clock */
+	int64_t signalled_at_ms;    /* real clock; 0: no signal came */
+};
+
+/* task.c */
+struct task *task_start(struct walking *walking, const struct plan_step *step, enum walk_mode mode);
+void task_stop(struct task *task); /* asks it to end; it is killed when it does not */
+void task_end(struct walking *walking, size_t index);
+bool task_is_acting(const struct task *task);
+
+/* gate.c: may the task that offered itself act now? If not, why is filled. */
+bool gate_opens(struct walking *walking, struct task *task);
+bool gate_read_requests(struct walking *walking);
+
+/* walk.c */
+bool walking_append(struct walking *walking, enum record_kind kind, const char *step,
+                    struct value *body);
+void walking_tell(struct walking *walking, enum walk_news news, const struct plan_step *step,
+                  const char *text, const struct value *body);
+void walking_settle(struct walking *walking, const struct plan_step *step, enum settled how);
+
+/* message.c: one message from a task; false when the journal broke. */
+bool message_handle(struct walking *walking, struct task *task, const struct value *message,
+                    struct arena *arena);
+/* The task ended without a last word, or was killed. */
+void message_lost(struct walking *walking, struct task *task, int wait_status);
+
+/* budget.c */
+int64_t budget_downtime_ms(const struct plan *plan, struct run *run);
+/* True when going back now is the last moment to stay within the budget. */
+bool budget_used_up(struct walking *walking, char *why, size_t size);
+
+#endif
