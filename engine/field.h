@@ -46,6 +46,9 @@ struct field {
 /* The word for the type in plans and in the reference: "app", "list of domain", "map of string". */
 void field_type_name(const struct field *field, struct text *out);
 
+/* The inverse, for the types of inputs: fills type and flags; false when it is no type. */
+bool field_type_from_name(const char *name, struct field *field);
+
 /* The entry of that name in a table that ends with {0}, or NULL. */
 const struct field *field_find(const struct field *fields, const char *name);
 

@@ -90,10 +90,6 @@ struct plan_step {
 	struct place at;
 };
 
-struct plan_notify {
-	const struct value *list; /* as written; sent by a later release */
-};
-
 struct plan {
 	struct arena arena;
 	const char *file;      /* as the operator gave it; "-" is standard input */
@@ -113,6 +109,7 @@ struct plan {
 	int64_t downtime_budget_ms;
 	struct plan_step *steps; /* in topological order (order 0, 1, ...) */
 	size_t step_count;
+	struct plan_step **by_id, **by_name; /* sorted, for plan_find() */
 	char digest[65]; /* BLAKE2b-256 of the canonical document and the inputs, hexadecimal */
 };
 

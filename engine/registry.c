@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Finds modules, connections and metrics by name. */
 #include "engine/registry.h"
+#include "engine/base/nearest.h"
 
 #include <string.h>
 
@@ -36,4 +37,35 @@ const struct metric *registry_metric(const struct registry *registry, const char
 	for (size_t i = 0; !found && registry->metrics[i]; i++)
 		found = find_metric(registry->metrics[i], name);
 	return found;
+}
+
+const char *registry_nearest_module(const struct registry *registry, const char *name)
+{
+	struct nearest nearest = nearest_to(name);
+
+	for (size_t i = 0; registry->modules[i]; i++)
+		nearest_try(&nearest, registry->modules[i]->name);
+	return nearest.best;
+}
+
+const char *registry_nearest_connection(const struct registry *registry, const char *name)
+{
+	struct nearest nearest = nearest_to(name);
+
+	for (size_t i = 0; registry->connections[i]; i++)
+		nearest_try(&nearest, registry->connections[i]->name);
+	return nearest.best;
+}
+
+const char *registry_nearest_metric(const struct registry *registry, const char *name)
+{
+	struct nearest nearest = nearest_to(name);
+
+	for (size_t i = 0; registry->modules[i]; i++)
+		for (const struct metric *m = registry->modules[i]->metrics; m && m->name; m++)
+			nearest_try(&nearest, m->name);
+	for (size_t i = 0; registry->metrics[i]; i++)
+		for (const struct metric *m = registry->metrics[i]; m->name; m++)
+			nearest_try(&nearest, m->name);
+	return nearest.best;
 }

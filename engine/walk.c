@@ -475,7 +475,7 @@ static bool one_round(struct walking *walking)
 	if (!gate_read_requests(walking) || !start_ready(walking))
 		return false;
 	if (walking->ending && !walking->going_back)
-		stop_all(walking, walking->result->outcome == WALK_PARKED ||
+		stop_all(walking, walking->result->outcome == WALK_PARKED || walking->roll_back_to ||
 		                          walking->signalled_at_ms != 0);
 	release_services(walking);
 	if (!listen_to_tasks(walking))

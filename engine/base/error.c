@@ -34,8 +34,13 @@ bool fail_while(struct error *err, const char *format, ...)
 	int written = vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	size_t used = written < 0 ? 0 : (size_t)written;
-	if (used < sizeof text)
-		snprintf(text + used, sizeof text - used, ": %s", err->text);
+	size_t length = strlen(err->text);
+	if (used + 2 < sizeof text) {
+		size_t room = sizeof text - used - 3;
+		memcpy(text + used, ": ", 2);
+		memcpy(text + used + 2, err->text, length < room ? length : room);
+		text[used + 2 + (length < room ? length : room)] = '\0';
+	}
 	memcpy(err->text, text, sizeof text);
 	return false;
 }

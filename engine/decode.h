@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* From the tree of a file to a plan; only plan.c, decode*.c and graph.c. */
+#ifndef PLAN_DECODE_H
+#define PLAN_DECODE_H
+
+#include "engine/plan.h"
+
+/* A step as written, before `if` and `for_each` turn it into none, one or many. */
+struct declaration {
+	const char *name;
+	const struct value *map;
+	const struct value *each;  /* LIST of items, or NULL */
+	bool included;
+	size_t index;              /* in the file */
+	size_t first, count;       /* its instances in decoder.steps */
+	size_t *needs;             /* indexes of declarations, from needs and references */
+	size_t need_count, need_room;
+};
+
+struct decoder {
+	struct plan *plan;
+	struct arena *arena;
+	struct problems *problems;
+	const struct plan_options *options;
+	struct declaration *declarations; /* in the order of the file */
+	struct declaration **by_name;     /* sorted */
+	size_t declaration_count;
+	struct plan_step *steps; /* instances, in the order of the file */
+	size_t step_count;
+	struct declaration *at;   /* whose references are being read, or NULL */
+	const struct value *each; /* the item for ${each}, or NULL */
+	struct plan_step defaults; /* timeout, retry, on_failure */
+};
+
+/* A key of the language. */
+struct key {
+	const char *name;
+	enum value_kind kind; /* VALUE_NULL: any */
+	bool required;
+	const char *text;
+};
+
+extern const struct key plan_keys[], step_keys[], condition_keys[], input_keys[], retry_keys[],
+	approval_keys[], downtime_keys[], window_keys[], secret_keys[], defaults_keys[], notify_keys[];
+
+/* Reports unknown, missing and wrongly typed keys. False when value is no map. */
+bool decode_keys(struct decoder *decoder, const struct value *map, const struct key *keys,
+                 const char *of);
+
+/* A copy with inputs and ${each} put in. References to steps and secrets stay; they are checked, and
+ * make an edge. */
+struct value *decode_value(struct decoder *decoder, const struct value *value, bool secrets_allowed);
+
+/* True when a text inside still holds a reference. */
+bool decode_has_reference(const struct value *value);
+
+/* The same with each text that holds one replaced by UNKNOWN. */
+struct value *decode_masked(struct decoder *decoder, const struct value *value);
+
+/* A map of fields: `with` of a step, or the rest of a connection (skip names a key to pass over). */
+struct value *decode_fields(struct decoder *decoder, const struct value *map,
+                            const struct field *fields, const char *skip, const char *of,
+                            struct place at);
+
+bool decode_duration(struct decoder *decoder, const struct value *map, const char *key,
+                     int64_t *duration_ms);
+
+struct declaration *decode_find(struct decoder *decoder, const char *name);
+void decode_need(struct declaration *declaration, size_t needed, struct arena *arena);
+const char *decode_nearest_step(struct decoder *decoder, const char *name);
+
+void decode_inputs(struct decoder *decoder);
+void decode_rest_of_head(struct decoder *decoder);
+void decode_declarations(struct decoder *decoder);
+void decode_steps(struct decoder *decoder);
+void decode_conditions(struct decoder *decoder, const struct value *list,
+                       struct plan_conditions *conditions);
+
+/* Draws the edges, names cycles in full, and lays the steps out in plan->steps. */
+bool graph_order(struct decoder *decoder);
+
+#endif

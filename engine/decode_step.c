@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/* Steps: who is included, how often (for_each), and what each instance says. */
+#include "engine/decode.h"
+#include "engine/base/text.h"
+#include "engine/reference.h"
+#include "engine/unit.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct key step_keys[] = {
+	{"uses", VALUE_TEXT, true, "the module, such as heroku.app"},
+	{"with", VALUE_MAP, false, "the fields of the module"},
+	{"title", VALUE_TEXT, false, "a sentence for people"},
+	{"needs", VALUE_LIST, false, "the steps that come first"},
+	{"if", VALUE_NULL, false, "include it or leave it out, from inputs"},
+	{"for_each", VALUE_NULL, false, "once for each item of a list; the item is ${each}"},
+	{"preconditions", VALUE_LIST, false, "conditions to wait for before acting"},
+	{"postconditions", VALUE_LIST, false, "conditions that must hold afterwards"},
+	{"invariants", VALUE_LIST, false, "conditions that must hold all the while"},
+	{"approval", VALUE_MAP, false, "who must say yes first"},
+	{"timeout", VALUE_TEXT, false, "how long it may act"},
+	{"retry", VALUE_MAP, false, "how often it is tried again"},
+	{"on_failure", VALUE_TEXT, false, "stop, continue, or roll back to STEP"},
+	{"rollback", VALUE_NULL, false, "the way back: a list of steps, or {nothing: why}"},
+	{"irreversible", VALUE_TEXT, false, "why there is no way back"},
+	{0},
+};
+
+const struct key retry_keys[] = {
+	{"attempts", VALUE_INT, false, "how often in all"},
+	{"backoff", VALUE_TEXT, false, "the pause between, `2s to 60s`"},
+	{0},
+};
+
+const struct key approval_keys[] = {
+	{"by", VALUE_INT, true, "how many people"},
+	{"from", VALUE_LIST, false, "who may"},
+	{"text", VALUE_TEXT, false, "what they should know"},
+	{0},
+};
+
+static const struct key nothing_keys[] = {
+	{"nothing", VALUE_TEXT, true, "why the way back may pass over it"},
+	{0},
+};
+
+/* ---- Declarations ---- */
+
+static bool is_step_name(const char *name)
+{
+	if (!islower((unsigned char)name[0]) || strlen(name) > 100)
+		return false;
+	for (const char *c = name; *c; c++)
+		if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '-')
+			return false;
+	return true;
+}
+
+static int by_name(const void *left, const void *right)
+{
+	return strcmp((*(struct declaration *const *)left)->name,
+	              (*(struct declaration *const *)right)->name);
+}
+
+void decode_declarations(struct decoder *decoder)
+{
+	const struct value *steps = value_get(decoder->plan->root, "steps");
+	size_t count = steps && steps->kind == VALUE_MAP ? steps->as.items.count : 0;
+
+	decoder->declarations = arena_array(decoder->arena, count + 1, sizeof *decoder->declarations);
+	decoder->by_name = arena_array(decoder->arena, count + 1, sizeof *decoder->by_name);
+	for (const struct value *one = count ? steps->as.items.first : NULL; one; one = one->next) {
+		size_t index = decoder->declaration_count++;
+		if (!is_step_name(one->key))
+			problems_add(decoder->problems, one->key_at,
+			             "`%s` is no name for a step; use a-z, 0-9 and -, beginning with "
+			             "a letter",
+			             one->key);
+		decoder->declarations[index] = (struct declaration){
+			.name = one->key, .map = one, .included = true, .index = index};
+		decoder->by_name[index] = &decoder->declarations[index];
+	}
+	qsort(decoder->by_name, decoder->declaration_count, sizeof *decoder->by_name, by_name);
+}
+
+/* ---- if and for_each ---- */
+
+static bool decide_if(struct decoder *decoder, const struct value *condition)
+{
+	const struct value *value = decode_value(decoder, condition, false);
+	const char *input = value_get_text(value, "input", NULL);
+
+	if (value->kind == VALUE_BOOL)
+		return value->as.truth;
+	if (input && value_get(value, "equals")) {
+		const struct plan *plan = decoder->plan;
+		for (size_t i = 0; i < plan->input_count; i++)
+			if (strcmp(plan->inputs[i].name, input) == 0)
+				return value_equal(plan->inputs[i].value, value_get(value, "equals"));
+	}
+	problems_add(decoder->problems, condition->at,
+	             "`if` is decided from inputs: ${inputs.NAME} of a bool, or {input: NAME, "
+	             "equals: VALUE}");
+	return true;
+}
+
+static void decode_presence(struct decoder *decoder, struct declaration *declaration)
+{
+	const struct value *condition = value_get(declaration->map, "if");
+	const struct value *each = value_get(declaration->map, "for_each");
+
+	declaration->count = 1;
+	if (condition)
+		declaration->included = decide_if(decoder, condition);
+	if (each) {
+		declaration->each = decode_value(decoder, each, false);
+		if (declaration->each->kind != VALUE_LIST) {
+			problems_add(decoder->problems, each->at,
+			             "`for_each` takes a list, such as ${inputs.NAME} of a list input");
+			declaration->each = NULL;
+		}
+	}
+	if (declaration->each)
+		declaration->count = declaration->each->as.items.count;
+	if (!declaration->included)
+		declaration->count = 0;
+}
+
+/* ---- The keys of a step ---- */
+
+static void decode_needs(struct decoder *decoder, const struct value *list)
+{
+	for (const struct value *one = list->as.items.first; one; one = one->next) {
+		const char *name = value_reveal(one);
+		struct declaration *found = name ? decode_find(decoder, name) : NULL;
+		const char *near = name && !found ? decode_nearest_step(decoder, name) : NULL;
+		if (found)
+			decode_need(decoder->at, found->index, decoder->arena);
+		else
+			problems_add(decoder->problems, one->at, "there is no step %s%s%s%s",
+			             name ? name : "of that kind", near ? "; did you mean " : "",
+			             near ? near : "", near ? "?" : "");
+	}
+}
+
+static void decode_backoff(struct decoder *decoder, const struct value *text, struct plan_step *step)
+{
+	char from[64];
+	const char *to = strstr(text->as.text, " to ");
+	size_t length = to ? (size_t)(to - text->as.text) : strlen(text->as.text);
+	struct error err;
+
+	if (length < sizeof from) {
+		memcpy(from, text->as.text, length);
+		from[length] = '\0';
+		if (unit_parse_duration(from, &step->backoff_from_ms, &err) &&
+		    unit_parse_duration(to ? to + 4 : from, &step->backoff_to_ms, &err) &&
+		    step->backoff_from_ms <= step->backoff_to_ms)
+			return;
+	}
+	problems_add(decoder->problems, text->at, "backoff: write `2s to 60s`, the shorter pause first");
+}
+
+static void decode_retry(struct decoder *decoder, const struct value *map, struct plan_step *step)
+{
+	const struct value *backoff = value_get(map, "backoff");
+
+	if (!decode_keys(decoder, map, retry_keys, "retry"))
+		return;
+	step->retry_attempts = value_get_number(map, "attempts", step->retry_attempts);
+	if (step->retry_attempts < 1 || step->retry_attempts > 1000)
+		problems_add(decoder->problems, map->at, "attempts: write a number from 1 to 1000");
+	if (backoff && backoff->kind == VALUE_TEXT)
+		decode_backoff(decoder, backoff, step);
+}
+
+static void decode_on_failure(struct decoder *decoder, const struct value *value,
+                              struct plan_step *step)
+{
+	static const char back[] = "roll back to ";
+	const char *text = value_reveal(value);
+
+	if (text && strcmp(text, "stop") == 0) {
+		step->on_failure = ON_FAILURE_STOP;
+	} else if (text && strcmp(text, "continue") == 0) {
+		step->on_failure = ON_FAILURE_CONTINUE;
+	} else if (text && strncmp(text, back, strlen(back)) == 0) {
+		step->on_failure = ON_FAILURE_ROLL_BACK;
+		step->roll_back_to = text + strlen(back);
+		if (!decode_find(decoder, step->roll_back_to))
+			problems_add(decoder->problems, value->at, "there is no step %s to roll back to",
+			             step->roll_back_to);
+	} else {
+		problems_add(decoder->problems, value->at,
+		             "on_failure: write stop, continue, or roll back to STEP");
+	}
+}
+
+static void decode_approval(struct decoder *decoder, const struct value *map, struct plan_step *step)
+{
+	if (!decode_keys(decoder, map, approval_keys, "approval"))
+		return;
+	step->approval = (struct plan_approval){
+		.by = value_get_number(map, "by", 0),
+		.from = value_get(map, "from"),
+		.text = value_get_text(map, "text", NULL),
+	};
+	if (step->approval.by < 1)
+		problems_add(decoder->problems, map->at, "approval: `by` is how many people, at least 1");
+	if (step->approval.from &&
+	    (int64_t)step->approval.from->as.items.count < step->approval.by)
+		problems_add(decoder->problems, map->at,
+		             "approval: %lld people must say yes, but `from` names only %zu",
+		             (long long)step->approval.by, step->approval.from->as.items.count);
+}
+
+static void decode_step(struct decoder *decoder, const struct value *map, struct plan_step *step);
+
+static void decode_rollback_steps(struct decoder *decoder, const struct value *list,
+                                  struct plan_step *step)
+{
+	size_t i = 0;
+
+	step->rollback = ROLLBACK_STEPS;
+	step->rollback_steps =
+		arena_array(decoder->arena, list->as.items.count, sizeof *step->rollback_steps);
+	for (const struct value *one = list->as.items.first; one; one = one->next, i++) {
+		struct plan_step *inner = &step->rollback_steps[i];
+		*inner = decoder->defaults;
+		inner->id = arena_printf(decoder->arena, "%s.rollback[%zu]", step->id, i + 1);
+		inner->name = inner->id;
+		inner->each = step->each;
+		inner->rollback = ROLLBACK_NOTHING; /* a way back needs none of its own */
+		inner->rollback_why = "It is the way back.";
+		decode_step(decoder, one, inner);
+		inner->rollback = ROLLBACK_NOTHING;
+	}
+	step->rollback_step_count = i;
+}
+
+static void decode_rollback(struct decoder *decoder, const struct value *map, struct plan_step *step)
+{
+	const struct value *rollback = value_get(map, "rollback");
+	const struct value *irreversible = value_get(map, "irreversible");
+
+	if (rollback && irreversible)
+		problems_add(decoder->problems, irreversible->key_at,
+		             "a step has `rollback` or `irreversible`, not both");
+	if (irreversible) {
+		step->rollback = ROLLBACK_NEVER;
+		step->rollback_why = value_get_text(map, "irreversible", "");
+	} else if (rollback && rollback->kind == VALUE_LIST) {
+		decode_rollback_steps(decoder, rollback, step);
+	} else if (rollback && decode_keys(decoder, rollback, nothing_keys, "rollback")) {
+		step->rollback = ROLLBACK_NOTHING;
+		step->rollback_why = value_get_text(rollback, "nothing", "");
+	}
+	bool covered = !step->module || step->module->revert || rollback || irreversible ||
+		       step->module->traits & STEP_READ_ONLY || step->rollback == ROLLBACK_NOTHING;
+	if (!covered)
+		problems_add(decoder->problems, map->key_at,
+		             "%s cannot be undone by itself: write `rollback:` (steps, or {nothing: "
+		             "why}) or `irreversible: why`",
+		             step->module->name);
+}
+
+static void decode_module(struct decoder *decoder, const struct value *map, struct plan_step *step)
+{
+	const struct value *uses = value_get(map, "uses"), *with = value_get(map, "with");
+	struct error err = {0};
+
+	if (!uses || uses->kind != VALUE_TEXT)
+		return;
+	step->module = registry_module(decoder->plan->registry, uses->as.text);
+	if (!step->module) {
+		const char *near = registry_nearest_module(decoder->plan->registry, uses->as.text);
+		problems_add(decoder->problems, uses->at, "there is no module %s%s%s%s", uses->as.text,
+		             near ? "; did you mean " : "; `plan steps` lists them",
+		             near ? near : "", near ? "?" : "");
+		if (with)
+			decode_value(decoder, with, true);
+		return;
+	}
+	step->with = decode_fields(decoder, with, step->module->fields, NULL, step->module->name,
+	                           with ? with->at : map->key_at);
+	if (step->module->check && decoder->problems->count == 0 &&
+	    !step->module->check(decode_masked(decoder, step->with), &err))
+		problems_add(decoder->problems, with ? with->at : map->key_at, "%s", err.text);
+}
+
+static void decode_step(struct decoder *decoder, const struct value *map, struct plan_step *step)
+{
+	const struct value *needs = value_get(map, "needs"), *retry = value_get(map, "retry");
+	const struct value *on_failure = value_get(map, "on_failure");
+	const struct value *approval = value_get(map, "approval");
+
+	step->at = map->key_at.line ? map->key_at : map->at;
+	step->title = value_get_text(map, "title", NULL);
+	if (!decode_keys(decoder, map, step_keys, "a step"))
+		return;
+	decode_module(decoder, map, step);
+	if (needs && needs->kind == VALUE_LIST)
+		decode_needs(decoder, needs);
+	decode_conditions(decoder, value_get(map, "preconditions"), &step->preconditions);
+	decode_conditions(decoder, value_get(map, "postconditions"), &step->postconditions);
+	decode_conditions(decoder, value_get(map, "invariants"), &step->invariants);
+	decode_duration(decoder, map, "timeout", &step->timeout_ms);
+	if (retry && retry->kind == VALUE_MAP)
+		decode_retry(decoder, retry, step);
+	if (on_failure)
+		decode_on_failure(decoder, on_failure, step);
+	if (approval && approval->kind == VALUE_MAP)
+		decode_approval(decoder, approval, step);
+	decode_rollback(decoder, map, step);
+}
+
+/* ---- Instances ---- */
+
+static void decode_instance(struct decoder *decoder, struct declaration *declaration,
+                            const struct value *each)
+{
+	struct plan_step *step = &decoder->steps[decoder->step_count++];
+
+	*step = decoder->defaults;
+	step->name = step->id = declaration->name;
+	step->each = each;
+	if (each) {
+		struct text item = {.limit = 300};
+		value_print(each, &item);
+		step->id = arena_printf(decoder->arena, "%s[%s]", declaration->name,
+		                        text_string(&item));
+		text_free(&item);
+	}
+	decoder->at = declaration;
+	decoder->each = each;
+	decode_step(decoder, declaration->map, step);
+	decoder->at = NULL;
+	decoder->each = NULL;
+}
+
+static void decode_instances(struct decoder *decoder, struct declaration *declaration)
+{
+	declaration->first = decoder->step_count;
+	if (!declaration->included)
+		return;
+	if (!declaration->each) {
+		decode_instance(decoder, declaration, NULL);
+		return;
+	}
+	for (const struct value *one = declaration->each->as.items.first; one; one = one->next)
+		decode_instance(decoder, declaration, one);
+}
+
+static void decode_defaults(struct decoder *decoder)
+{
+	const struct value *map = value_get(decoder->plan->root, "defaults");
+	const struct value *retry = value_get(map, "retry");
+	const struct value *on_failure = value_get(map, "on_failure");
+
+	decoder->defaults = (struct plan_step){
+		.retry_attempts = 1, .backoff_from_ms = 2000, .backoff_to_ms = 60000};
+	if (!map || map->kind != VALUE_MAP || !decode_keys(decoder, map, defaults_keys, "defaults"))
+		return;
+	decode_duration(decoder, map, "timeout", &decoder->defaults.timeout_ms);
+	if (retry && retry->kind == VALUE_MAP)
+		decode_retry(decoder, retry, &decoder->defaults);
+	if (on_failure)
+		decode_on_failure(decoder, on_failure, &decoder->defaults);
+}
+
+void decode_steps(struct decoder *decoder)
+{
+	size_t count = 0;
+
+	decode_defaults(decoder);
+	for (size_t i = 0; i < decoder->declaration_count; i++) {
+		decode_presence(decoder, &decoder->declarations[i]);
+		count += decoder->declarations[i].count;
+	}
+	decoder->steps = arena_array(decoder->arena, count + 1, sizeof *decoder->steps);
+	for (size_t i = 0; i < decoder->declaration_count; i++)
+		decode_instances(decoder, &decoder->declarations[i]);
+}

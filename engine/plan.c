@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* Loads a plan: reads, decodes, orders, and checks what only the whole can tell. */
+#include "engine/plan.h"
+#include "engine/base/file.h"
+#include "engine/base/json.h"
+#include "engine/base/text.h"
+#include "engine/decode.h"
+#include "engine/yaml.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Finding ---- */
+
+static int compare_ids(const void *left, const void *right)
+{
+	return strcmp((*(struct plan_step *const *)left)->id,
+	              (*(struct plan_step *const *)right)->id);
+}
+
+static int compare_names(const void *left, const void *right)
+{
+	const struct plan_step *a = *(struct plan_step *const *)left;
+	const struct plan_step *b = *(struct plan_step *const *)right;
+	int order = strcmp(a->name, b->name);
+
+	return order ? order : a->order < b->order ? -1 : 1;
+}
+
+static int find_id(const void *id, const void *step)
+{
+	return strcmp(id, (*(struct plan_step *const *)step)->id);
+}
+
+static void make_index(struct plan *plan)
+{
+	size_t count = plan->step_count;
+
+	plan->by_id = arena_array(&plan->arena, count + 1, sizeof *plan->by_id);
+	plan->by_name = arena_array(&plan->arena, count + 1, sizeof *plan->by_name);
+	for (size_t i = 0; i < count; i++)
+		plan->by_id[i] = plan->by_name[i] = &plan->steps[i];
+	qsort(plan->by_id, count, sizeof *plan->by_id, compare_ids);
+	qsort(plan->by_name, count, sizeof *plan->by_name, compare_names);
+}
+
+static struct plan_step *find_name(const struct plan *plan, const char *name)
+{
+	size_t low = 0, high = plan->step_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (strcmp(plan->by_name[middle]->name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	bool found = low < plan->step_count && strcmp(plan->by_name[low]->name, name) == 0;
+	return found ? plan->by_name[low] : NULL;
+}
+
+struct plan_step *plan_find(const struct plan *plan, const char *id)
+{
+	struct plan_step **found =
+		plan->step_count
+			? bsearch(id, plan->by_id, plan->step_count, sizeof *plan->by_id, find_id)
+			: NULL;
+
+	return found ? *found : find_name(plan, id);
+}
+
+bool plan_comes_before(const struct plan_step *first, const struct plan_step *second)
+{
+	/* Needs lead to smaller orders only, so nothing beyond `first` has to be looked at. */
+	for (size_t i = 0; i < second->need_count; i++) {
+		const struct plan_step *need = second->needs[i];
+		if (need == first || (need->order > first->order && plan_comes_before(first, need)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- Checks of the whole ---- */
+
+static void check_steps_of_conditions(const struct plan *plan, const struct plan_step *step,
+                                      const struct plan_conditions *conditions,
+                                      struct problems *problems)
+{
+	for (size_t i = 0; i < conditions->count; i++) {
+		const struct plan_condition *condition = &conditions->list[i];
+		const char *name = condition->of ? value_reveal(condition->of) : NULL;
+		if (!condition->metric || condition->metric->of != OF_STEP || !name)
+			continue;
+		const struct plan_step *other = plan_find(plan, name);
+		if (other && other != step && !plan_comes_before(other, step))
+			problems_add(problems, condition->of->at,
+			             "step %s must come first: add it to `needs`", name);
+	}
+}
+
+static void check_way_back(const struct plan *plan, const struct plan_step *step,
+                           struct problems *problems)
+{
+	const struct plan_step *to =
+		step->on_failure == ON_FAILURE_ROLL_BACK ? plan_find(plan, step->roll_back_to) : NULL;
+
+	if (to && to != step && !plan_comes_before(to, step) && to->name != step->name)
+		problems_add(problems, step->at,
+		             "%s cannot roll back to %s, which does not come before it", step->id,
+		             to->id);
+}
+
+static void check_downtime(const struct plan *plan, struct problems *problems)
+{
+	const struct plan_step *begins =
+		plan->downtime_begins ? plan_find(plan, plan->downtime_begins) : NULL;
+	const struct plan_step *ends = plan->downtime_ends ? plan_find(plan, plan->downtime_ends) : NULL;
+
+	if (begins && ends && !plan_comes_before(begins, ends))
+		problems_add(problems, ends->at,
+		             "the downtime ends with %s, but %s, with which it begins, does not come "
+		             "before it",
+		             ends->id, begins->id);
+}
+
+static void check_whole(const struct plan *plan, struct problems *problems)
+{
+	for (size_t i = 0; i < plan->step_count; i++) {
+		const struct plan_step *step = &plan->steps[i];
+		check_steps_of_conditions(plan, step, &step->preconditions, problems);
+		check_steps_of_conditions(plan, step, &step->postconditions, problems);
+		check_steps_of_conditions(plan, step, &step->invariants, problems);
+		check_way_back(plan, step, problems);
+	}
+	check_downtime(plan, problems);
+}
+
+/* ---- Loading ---- */
+
+static void make_digest(struct plan *plan)
+{
+	unsigned char hash[32];
+	struct text canonical = {0};
+	struct value *inputs = value_map(&plan->arena);
+
+	for (size_t i = 0; i < plan->input_count; i++)
+		if (plan->inputs[i].value)
+			value_set(&plan->arena, inputs, plan->inputs[i].name,
+			          value_copy(&plan->arena, plan->inputs[i].value));
+	json_write_canonical(plan->root, &canonical);
+	text_add(&canonical, "\n");
+	json_write_canonical(inputs, &canonical);
+	crypto_generichash(hash, sizeof hash, (const unsigned char *)text_string(&canonical),
+	                   canonical.length, NULL, 0);
+	sodium_bin2hex(plan->digest, sizeof plan->digest, hash, sizeof hash);
+	text_free(&canonical);
+}
+
+static bool decode(struct plan *plan, const struct plan_options *options, struct problems *problems)
+{
+	struct decoder decoder = {
+		.plan = plan, .arena = &plan->arena, .problems = problems, .options = options};
+
+	if (!decode_keys(&decoder, plan->root, plan_keys, "a plan"))
+		return false;
+	decode_inputs(&decoder);
+	decode_declarations(&decoder);
+	decode_rest_of_head(&decoder);
+	decode_steps(&decoder);
+	if (!graph_order(&decoder))
+		return false;
+	make_index(plan);
+	check_whole(plan, problems);
+	return problems->count == 0;
+}
+
+bool plan_parse(struct plan *plan, const char *file, const char *data, size_t length,
+                const struct registry *registry, const struct plan_options *options,
+                struct problems *problems)
+{
+	*plan = (struct plan){.registry = registry};
+	plan->file = arena_text(&plan->arena, file);
+	plan->directory = options && options->directory
+		? arena_text(&plan->arena, options->directory)
+		: file_directory(&plan->arena, file);
+	plan->name = plan->summary = "";
+	plan->root = yaml_read(&plan->arena, data, length, problems);
+	if (!plan->root || !decode(plan, options, problems))
+		return false;
+	make_digest(plan);
+	return true;
+}
+
+bool plan_load(struct plan *plan, const char *file, const struct registry *registry,
+               const struct plan_options *options, struct problems *problems)
+{
+	struct arena arena = {0};
+	struct error err = {0};
+	size_t length = 0;
+	char *data = file_read(&arena, file, YAML_BYTES, &length, &err);
+	bool fine = false;
+
+	*plan = (struct plan){.registry = registry, .file = file};
+	if (data)
+		fine = plan_parse(plan, file, data, length, registry, options, problems);
+	else
+		problems_add(problems, (struct place){0}, "%s", err.text);
+	arena_free(&arena);
+	return fine;
+}
+
+void plan_free(struct plan *plan)
+{
+	arena_free(&plan->arena);
+	*plan = (struct plan){0};
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads YAML event by event: limits are checked before the next event is asked for. */
+#include "engine/yaml.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+struct reader {
+	yaml_parser_t parser;
+	struct arena *arena;
+	struct problems *problems;
+	size_t events, depth;
+	bool broken; /* no use in reading on */
+};
+
+static struct place place_of(const yaml_mark_t *mark)
+{
+	return (struct place){(int)mark->line + 1, (int)mark->column + 1};
+}
+
+static bool give_up(struct reader *reader, const yaml_mark_t *mark, const char *text)
+{
+	problems_add(reader->problems, place_of(mark), "%s", text);
+	reader->broken = true;
+	return false;
+}
+
+static bool next_event(struct reader *reader, yaml_event_t *event)
+{
+	if (reader->broken)
+		return false;
+	if (!yaml_parser_parse(&reader->parser, event)) {
+		const char *problem = reader->parser.problem ? reader->parser.problem : "not readable";
+		const char *context = reader->parser.context;
+		struct place at = place_of(&reader->parser.problem_mark);
+		problems_add(reader->problems, at, "this is not YAML: %s%s%s", problem,
+		             context ? " " : "", context ? context : "");
+		reader->broken = true;
+		return false;
+	}
+	if (++reader->events <= YAML_EVENTS)
+		return true;
+	give_up(reader, &event->start_mark, "the file has more than 100,000 parts; split the plan");
+	yaml_event_delete(event);
+	return false;
+}
+
+/* ---- Scalars: the core schema of YAML 1.2 ---- */
+
+static bool is_one_of(const char *text, const char *const *words)
+{
+	for (; *words; words++)
+		if (strcmp(text, *words) == 0)
+			return true;
+	return false;
+}
+
+static bool read_integer(const char *text, int64_t *number)
+{
+	const char *digits = text + (*text == '-' || *text == '+');
+	int base = 10;
+	char *end;
+
+	if (strncmp(digits, "0x", 2) == 0 || strncmp(digits, "0o", 2) == 0) {
+		base = digits[1] == 'x' ? 16 : 8;
+		digits += 2;
+		if (digits - text != 2)
+			return false;
+	}
+	if (!isxdigit((unsigned char)*digits))
+		return false;
+	errno = 0;
+	*number = strtoll(base == 10 ? text : digits, &end, base);
+	return errno == 0 && *end == '\0';
+}
+
+static bool read_real(const char *text, double *real)
+{
+	char *end;
+
+	if (strspn(text, "0123456789+-.eE") != strlen(text) || !strpbrk(text, "0123456789"))
+		return false;
+	*real = strtod(text, &end);
+	return *end == '\0';
+}
+
+static struct value *read_plain(struct arena *arena, const char *text)
+{
+	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
+	static const char *const truths[] = {"true", "True", "TRUE", NULL};
+	static const char *const lies[] = {"false", "False", "FALSE", NULL};
+	int64_t number;
+	double real;
+
+	if (is_one_of(text, nulls))
+		return value_null(arena);
+	if (is_one_of(text, truths) || is_one_of(text, lies))
+		return value_bool(arena, is_one_of(text, truths));
+	if (read_integer(text, &number))
+		return value_number(arena, number);
+	if (read_real(text, &real))
+		return value_real(arena, real);
+	return value_text(arena, text);
+}
+
+static struct value *read_scalar(struct reader *reader, const yaml_event_t *event)
+{
+	const char *text = (const char *)event->data.scalar.value;
+	size_t length = event->data.scalar.length;
+
+	if (length > YAML_SCALAR_BYTES) {
+		give_up(reader, &event->start_mark, "a text is longer than 64 KiB; put it in a file");
+		return NULL;
+	}
+	if (strlen(text) != length) {
+		give_up(reader, &event->start_mark, "a text holds a NUL character; take it out");
+		return NULL;
+	}
+	if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+		return read_plain(reader->arena, text);
+	return value_text(reader->arena, text);
+}
+
+/* ---- Trees ---- */
+
+static struct value *read_node(struct reader *reader, yaml_event_t *event);
+
+static void refuse_extras(struct reader *reader, const yaml_event_t *event, const yaml_char_t *anchor,
+                          const yaml_char_t *tag)
+{
+	struct place at = place_of(&event->start_mark);
+
+	if (anchor)
+		problems_add(reader->problems, at,
+		             "anchors (&%s) are not part of the plan language; write the value out",
+		             (const char *)anchor);
+	if (tag)
+		problems_add(reader->problems, at,
+		             "tags (%s) are not part of the plan language; take it away",
+		             (const char *)tag);
+}
+
+static bool deeper(struct reader *reader, const yaml_event_t *event)
+{
+	if (++reader->depth <= YAML_DEPTH)
+		return true;
+	return give_up(reader, &event->start_mark, "this is nested deeper than 64 levels");
+}
+
+static void read_items(struct reader *reader, struct value *list)
+{
+	yaml_event_t event;
+
+	while (next_event(reader, &event)) {
+		bool over = event.type == YAML_SEQUENCE_END_EVENT;
+		struct value *item = over ? NULL : read_node(reader, &event);
+		yaml_event_delete(&event);
+		if (over)
+			return;
+		if (item)
+			value_add(list, item);
+	}
+}
+
+static void read_entry(struct reader *reader, struct value *map, const yaml_event_t *key)
+{
+	yaml_event_t event;
+	struct value *item;
+
+	if (key->type != YAML_SCALAR_EVENT) {
+		give_up(reader, &key->start_mark, "a key must be a plain word");
+		return;
+	}
+	struct value *name = read_scalar(reader, key);
+	if (!name || !next_event(reader, &event))
+		return;
+	item = read_node(reader, &event);
+	yaml_event_delete(&event);
+	if (!item)
+		return;
+	item->key = arena_text(reader->arena, (const char *)key->data.scalar.value);
+	item->key_at = place_of(&key->start_mark);
+	value_add(map, item);
+}
+
+static int by_key_then_place(const void *left, const void *right)
+{
+	const struct value *a = *(const struct value *const *)left;
+	const struct value *b = *(const struct value *const *)right;
+	int order = strcmp(a->key, b->key);
+
+	if (order != 0)
+		return order;
+	return a->key_at.line != b->key_at.line ? a->key_at.line - b->key_at.line
+	                                        : a->key_at.column - b->key_at.column;
+}
+
+static void refuse_duplicates(struct reader *reader, const struct value *map)
+{
+	size_t count = map->as.items.count, i = 0;
+
+	if (count < 2)
+		return;
+	const struct value **sorted = arena_array(reader->arena, count, sizeof *sorted);
+	for (const struct value *item = map->as.items.first; item; item = item->next)
+		sorted[i++] = item;
+	qsort(sorted, count, sizeof *sorted, by_key_then_place);
+	for (i = 1; i < count; i++)
+		if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0)
+			problems_add(reader->problems, sorted[i]->key_at,
+			             "%s is written twice, first in line %d; keep one", sorted[i]->key,
+			             sorted[i - 1]->key_at.line);
+}
+
+static void read_entries(struct reader *reader, struct value *map)
+{
+	yaml_event_t event;
+
+	while (next_event(reader, &event)) {
+		bool over = event.type == YAML_MAPPING_END_EVENT;
+		if (!over)
+			read_entry(reader, map, &event);
+		yaml_event_delete(&event);
+		if (over)
+			break;
+	}
+	if (!reader->broken)
+		refuse_duplicates(reader, map);
+}
+
+static struct value *read_collection(struct reader *reader, const yaml_event_t *event, bool map)
+{
+	struct value *value = map ? value_map(reader->arena) : value_list(reader->arena);
+
+	if (!deeper(reader, event))
+		return NULL;
+	if (map)
+		read_entries(reader, value);
+	else
+		read_items(reader, value);
+	reader->depth--;
+	return reader->broken ? NULL : value;
+}
+
+static struct value *read_node(struct reader *reader, yaml_event_t *event)
+{
+	struct value *value = NULL;
+	struct place at = place_of(&event->start_mark);
+
+	switch (event->type) {
+	case YAML_SCALAR_EVENT:
+		refuse_extras(reader, event, event->data.scalar.anchor, event->data.scalar.tag);
+		value = read_scalar(reader, event);
+		break;
+	case YAML_SEQUENCE_START_EVENT:
+		refuse_extras(reader, event, event->data.sequence_start.anchor,
+		              event->data.sequence_start.tag);
+		value = read_collection(reader, event, false);
+		break;
+	case YAML_MAPPING_START_EVENT:
+		refuse_extras(reader, event, event->data.mapping_start.anchor,
+		              event->data.mapping_start.tag);
+		value = read_collection(reader, event, true);
+		break;
+	case YAML_ALIAS_EVENT:
+		problems_add(reader->problems, at,
+		             "aliases (*%s) are not part of the plan language; write the value out",
+		             (const char *)event->data.alias.anchor);
+		value = value_null(reader->arena);
+		break;
+	case YAML_NO_EVENT:
+	case YAML_STREAM_START_EVENT:
+	case YAML_STREAM_END_EVENT:
+	case YAML_DOCUMENT_START_EVENT:
+	case YAML_DOCUMENT_END_EVENT:
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		give_up(reader, &event->start_mark, "a value is missing here");
+		break;
+	}
+	if (value)
+		value->at = at;
+	return value;
+}
+
+static bool skip_to_document(struct reader *reader)
+{
+	yaml_event_t event;
+
+	while (next_event(reader, &event)) {
+		yaml_event_type_t type = event.type;
+		yaml_event_delete(&event);
+		if (type == YAML_DOCUMENT_START_EVENT)
+			return true;
+		if (type == YAML_STREAM_END_EVENT)
+			break;
+	}
+	if (!reader->broken)
+		problems_add(reader->problems, (struct place){1, 1},
+		             "the file is empty; a plan begins with `plan: 1`");
+	return false;
+}
+
+static void refuse_second_document(struct reader *reader)
+{
+	yaml_event_t event;
+
+	while (next_event(reader, &event)) {
+		yaml_event_type_t type = event.type;
+		if (type == YAML_DOCUMENT_START_EVENT)
+			give_up(reader, &event.start_mark,
+			        "a second document begins here; a file holds one plan");
+		yaml_event_delete(&event);
+		if (type == YAML_STREAM_END_EVENT)
+			return;
+	}
+}
+
+static bool check_bytes(const char *data, size_t length, struct problems *problems)
+{
+	struct place first = {1, 1};
+
+	if (length > YAML_BYTES) {
+		problems_add(problems, first, "the file is larger than 1 MiB; split the plan");
+		return false;
+	}
+	if (length >= 2 && ((unsigned char)data[0] >= 0xfe || data[0] == '\0' || data[1] == '\0')) {
+		problems_add(problems, first, "the file is not UTF-8 (UTF-16 perhaps); save it as UTF-8");
+		return false;
+	}
+	const char *nul = memchr(data, '\0', length);
+	if (nul) {
+		struct place at = {1, 1};
+		for (const char *c = data; c < nul; c++) {
+			at.column = *c == '\n' ? 1 : at.column + 1;
+			at.line += *c == '\n';
+		}
+		problems_add(problems, at, "a NUL character; a plan is text, take it out");
+		return false;
+	}
+	return true;
+}
+
+struct value *yaml_read(struct arena *arena, const char *data, size_t length,
+                        struct problems *problems)
+{
+	struct reader reader = {.arena = arena, .problems = problems};
+	struct value *root = NULL;
+	yaml_event_t event;
+
+	if (!check_bytes(data, length, problems))
+		return NULL;
+	if (!yaml_parser_initialize(&reader.parser))
+		return NULL;
+	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)data, length);
+	if (skip_to_document(&reader) && next_event(&reader, &event)) {
+		root = read_node(&reader, &event);
+		yaml_event_delete(&event);
+		refuse_second_document(&reader);
+	}
+	yaml_parser_delete(&reader.parser);
+	return reader.broken ? NULL : root;
+}
