@@ -29,6 +29,7 @@ static bool has_effect(const struct plan_step *step, const struct run_step *know
 		return true;
 	case RUN_PENDING:
 	case RUN_WAITING:
+		return known->was_done; /* only to be looked at again; what it did is there */
 	case RUN_UNDONE:
 	case RUN_PASSED:
 		return false;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,6 +61,29 @@ static void write_holder(int descriptor, const struct holder *holder)
 	arena_free(&arena);
 }
 
+/* A holder that was killed leaves its steps a moment longer with the lock: they are ending. */
+static bool outlives_its_holder(int descriptor)
+{
+	struct holder other;
+	char host[sizeof other.host] = "";
+
+	gethostname(host, sizeof host - 1);
+	return read_holder(descriptor, &other) && strcmp(other.host, host) == 0 && other.pid > 0 &&
+	       kill((pid_t)other.pid, 0) < 0 && errno == ESRCH;
+}
+
+static bool lock_patiently(int descriptor)
+{
+	for (int i = 0; i < 500; i++) {
+		if (try_lock(descriptor))
+			return true;
+		if (!outlives_its_holder(descriptor))
+			return false;
+		usleep(10000);
+	}
+	return false;
+}
+
 int lock_take(const char *path, const struct holder *holder, struct error *err)
 {
 	struct arena arena = {0};
@@ -70,7 +94,7 @@ int lock_take(const char *path, const struct holder *holder, struct error *err)
 		fail(err, ERROR_REFUSED, "open lock file %s: %s", path, strerror(errno));
 		return -1;
 	}
-	if (try_lock(descriptor)) {
+	if (lock_patiently(descriptor)) {
 		write_holder(descriptor, holder);
 		return descriptor;
 	}
