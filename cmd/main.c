@@ -1,11 +1,236 @@
 /* SPDX-License-Identifier: MIT */
-/* The plan command. */
-#include "steps/registry.h"
+/* The plan command: finds the subcommand and reads its options.
+ *
+ * A map of the source
+ *   cmd/            one file a subcommand, each ending in its entry; show.c alone knows colours;
+ *                   session.c ties plan, journal and run together
+ *   engine/         knows no provider
+ *     base/         error, arena, text, value, json, file, clock
+ *     plan.c        a plan is data: yaml.c -> decode*.c -> graph.c; resolve.c fills references in
+ *     step.h        THE interface of modules; host.c is the engine's side of it
+ *     walk.c        the one walk: task.c processes, message.c events, gate.c approvals, back.c the
+ *                   way back, budget.c the downtime; perform.c and condition.c run in the step
+ *     journal.c     durable records; run.c folds them into the state of a run
+ *   steps/          the only code that knows the outside world; registry.c lists all modules
+ */
+#include "cmd/command.h"
+#include "cmd/show.h"
+#include "engine/base/file.h"
+#include "engine/base/json.h"
+#include "engine/base/nearest.h"
 
-#include <stdio.h>
+#include <getopt.h>
+#include <sodium.h>
+#include <string.h>
 
-int main(void)
+const struct option_entry option_table[OPTION_COUNT] = {
+	[OPTION_AGAIN] = {"again", NULL, "begin a new run although the last one is complete"},
+	[OPTION_AMEND] = {"amend", NULL, "take the open run up with the changed plan"},
+	[OPTION_COLOR] = {"color", "WHEN", "auto, always or never"},
+	[OPTION_DETAILED_EXITCODE] = {"detailed-exitcode", NULL, "exit 2 when there are changes"},
+	[OPTION_FORMAT] = {"format", "FORMAT", "text, dot, mermaid or json"},
+	[OPTION_HELP] = {"help", NULL, "show this help"},
+	[OPTION_INPUTS] = {"inputs", "FILE", "a JSON file of inputs"},
+	[OPTION_JOBS] = {"jobs", "N", "how many steps run at once (8)"},
+	[OPTION_JSON] = {"json", NULL, "print JSON, for programs"},
+	[OPTION_PREVIEW] = {"preview", NULL, "only show what would be done"},
+	[OPTION_SET] = {"set", "NAME=VALUE", "set an input; may be repeated"},
+	[OPTION_STEPS] = {"steps", NULL, "the reference of all modules instead"},
+	[OPTION_THROUGH] = {"through", "STEP", "this step and what it needs, no more"},
+	[OPTION_TO] = {"to", "STEP", "back to before this step"},
+	[OPTION_VERIFY] = {"verify", NULL, "check the chain of records"},
+	[OPTION_WAIT] = {"wait", NULL, "keep waiting when only people are waited for"},
+	[OPTION_WATCH] = {"watch", NULL, "show it again each second until the run ends"},
+	[OPTION_YES] = {"yes", NULL, "do not ask"},
+};
+
+const struct command *const commands[] = {
+	&command_check,  &command_diff,     &command_apply,   &command_status, &command_explain,
+	&command_approve, &command_pause,   &command_resume,  &command_stop,   &command_rollback,
+	&command_journal, &command_graph,   &command_steps,   &command_schema, NULL,
+};
+
+static void print_help(FILE *stream)
 {
-	puts("plan " PLAN_VERSION);
-	return steps_registry.modules[0] ? 1 : 0;
+	fputs("usage: plan COMMAND ...\n\n", stream);
+	for (size_t i = 0; commands[i]; i++)
+		fprintf(stream, "  plan %-9s %-34s %s\n", commands[i]->name, commands[i]->usage,
+		        commands[i]->text);
+	fputs("\n`plan COMMAND --help` shows the options of one.\n", stream);
+}
+
+static void print_command_help(const struct command *command, FILE *stream)
+{
+	fprintf(stream, "usage: plan %s %s\n%s\n", command->name, command->usage, command->text);
+	for (size_t i = 0; command->options[i]; i++) {
+		const struct option_entry *option = &option_table[command->options[i]];
+		fprintf(stream, "  --%s%s%-*s %s\n", option->name, option->argument ? "=" : "",
+		        24 - (int)strlen(option->name), option->argument ? option->argument : "",
+		        option->text);
+	}
+}
+
+static const struct command *find_command(const char *name)
+{
+	struct nearest nearest = nearest_to(name);
+
+	for (size_t i = 0; commands[i]; i++) {
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+		nearest_try(&nearest, commands[i]->name);
+	}
+	fprintf(stderr, "plan: there is no command ");
+	show_text(stderr, false, TONE_PLAIN, name);
+	if (nearest.best)
+		fprintf(stderr, "; did you mean `plan %s`?\n", nearest.best);
+	else
+		fprintf(stderr, "; `plan help` lists them\n");
+	return NULL;
+}
+
+/* ---- Options ---- */
+
+static bool set_input(struct invocation *invocation, const char *text)
+{
+	const char *equals = strchr(text, '=');
+
+	if (!equals || equals == text) {
+		fprintf(stderr, "plan: --set takes NAME=VALUE\n");
+		return false;
+	}
+	value_set_text(&invocation->arena, invocation->inputs,
+	               arena_text_n(&invocation->arena, text, (size_t)(equals - text)), equals + 1);
+	return true;
+}
+
+static bool read_inputs(struct invocation *invocation, const char *path)
+{
+	struct error err = {0};
+	size_t length = 0;
+	char *data = file_read(&invocation->arena, path, 1024 * 1024, &length, &err);
+	struct value *map = data ? json_read(&invocation->arena, data, length, 0, NULL, &err) : NULL;
+
+	if (map && map->kind != VALUE_MAP)
+		fail(&err, ERROR_PLAN, "it must be a map of inputs");
+	if (!map || map->kind != VALUE_MAP) {
+		fprintf(stderr, "plan: --inputs %s: %s\n", path, err.text);
+		return false;
+	}
+	for (struct value *one = map->as.items.first, *next; one; one = next) {
+		next = one->next;
+		value_set(&invocation->arena, invocation->inputs, one->key, one);
+	}
+	return true;
+}
+
+static bool take_option(struct invocation *invocation, enum option_id id, const char *argument)
+{
+	invocation->given[id] = true;
+	invocation->text[id] = argument;
+	if (id == OPTION_SET)
+		return set_input(invocation, argument);
+	if (id == OPTION_INPUTS)
+		return read_inputs(invocation, argument);
+	return true;
+}
+
+static void unknown_option(const struct command *command, const char *word)
+{
+	struct nearest nearest = nearest_to(word + strspn(word, "-"));
+
+	for (size_t i = 0; command->options[i]; i++)
+		nearest_try(&nearest, option_table[command->options[i]].name);
+	fprintf(stderr, "plan %s: ", command->name);
+	show_text(stderr, false, TONE_PLAIN, word);
+	if (nearest.best)
+		fprintf(stderr, " is no option of it or lacks its argument; did you mean --%s?\n",
+		        nearest.best);
+	else
+		fprintf(stderr, " is no option of it; `plan %s --help` lists them\n", command->name);
+}
+
+static bool read_options(struct invocation *invocation, int argc, char **argv)
+{
+	const struct command *command = invocation->command;
+	struct option options[OPTION_COUNT + 1] = {0};
+	size_t count = 0;
+	int found;
+
+	for (; command->options[count]; count++) {
+		enum option_id id = command->options[count];
+		options[count] = (struct option){
+			option_table[id].name,
+			option_table[id].argument ? required_argument : no_argument, NULL, (int)id};
+	}
+	options[count] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+	opterr = 0;
+	optind = 1;
+	while ((found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (found == '?' || found == ':') {
+			unknown_option(command, argv[optind - 1]);
+			return false;
+		}
+		if (!take_option(invocation, (enum option_id)found, optarg))
+			return false;
+	}
+	invocation->arguments = (const char *const *)(argv + optind);
+	invocation->argument_count = argc - optind;
+	return true;
+}
+
+static bool count_arguments(const struct invocation *invocation)
+{
+	const struct command *command = invocation->command;
+
+	if (invocation->argument_count >= command->least &&
+	    invocation->argument_count <= command->most)
+		return true;
+	fprintf(stderr, "plan %s: usage: plan %s %s\n", command->name, command->name, command->usage);
+	return false;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	struct invocation invocation = {.command = command};
+	int code = EXIT_BAD_USAGE;
+
+	invocation.inputs = value_map(&invocation.arena);
+	if (!read_options(&invocation, argc, argv)) {
+		arena_free(&invocation.arena);
+		return EXIT_BAD_USAGE;
+	}
+	invocation.color = show_wants_color(invocation.text[OPTION_COLOR], stdout);
+	if (invocation.given[OPTION_HELP]) {
+		print_command_help(command, stdout);
+		code = EXIT_DONE;
+	} else if (count_arguments(&invocation)) {
+		code = command->run(&invocation);
+	}
+	arena_free(&invocation.arena);
+	if (show_flush())
+		return code;
+	fprintf(stderr, "plan: the output could not be written whole\n");
+	return EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	if (sodium_init() < 0) {
+		fprintf(stderr, "plan: no source of random numbers\n");
+		return EXIT_FAILED;
+	}
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_BAD_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("plan %s\n", PLAN_VERSION);
+		return show_flush() ? EXIT_DONE : EXIT_FAILED;
+	}
+	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
+		print_help(stdout);
+		return show_flush() ? EXIT_DONE : EXIT_FAILED;
+	}
+	const struct command *command = find_command(argv[1]);
+	return command ? run_command(command, argc - 1, argv + 1) : EXIT_BAD_USAGE;
 }

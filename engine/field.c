@@ -193,8 +193,10 @@ static struct value *accept_choice(const struct field *field, const struct value
 	struct nearest nearest = nearest_to(text ? text : "");
 
 	for (size_t i = 0; field->choices && field->choices[i]; i++) {
-		if (text && strcmp(text, field->choices[i]) == 0)
+		if (text && strcmp(text, field->choices[i]) == 0) {
+			text_free(&list);
 			return value_text(arena, text);
+		}
 		text_format(&list, "%s%s", i ? ", " : "", field->choices[i]);
 		nearest_try(&nearest, field->choices[i]);
 	}

@@ -2,7 +2,11 @@
 /* Every module, connection and metric there is: one line each. */
 #include "steps/registry.h"
 
+#include "steps/local/local.h"
+
 static const struct step_module *const modules[] = {
+	&local_manual,
+	&local_wait,
 	NULL,
 };
 
@@ -11,6 +15,7 @@ static const struct connection_kind *const connections[] = {
 };
 
 static const struct metric *const metrics[] = {
+	local_time,
 	NULL,
 };
 

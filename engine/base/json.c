@@ -81,19 +81,25 @@ static void write_with(const struct value *value, const struct sealer *sealer, s
 	struct arena arena = {0};
 	json_t *json = to_json(value, sealer, &arena);
 
-	json_dump_callback(json, put_piece, out, JSON_COMPACT | JSON_ENCODE_ANY | flags);
+	json_dump_callback(json, put_piece, out, JSON_ENCODE_ANY | flags);
 	json_decref(json);
 	arena_free(&arena);
 }
 
 void json_write(const struct value *value, const struct sealer *sealer, struct text *out)
 {
-	write_with(value, sealer, 0, out);
+	write_with(value, sealer, JSON_COMPACT, out);
 }
 
 void json_write_canonical(const struct value *value, struct text *out)
 {
-	write_with(value, NULL, JSON_SORT_KEYS, out);
+	write_with(value, NULL, JSON_COMPACT | JSON_SORT_KEYS, out);
+}
+
+void json_write_pretty(const struct value *value, struct text *out)
+{
+	write_with(value, NULL, JSON_INDENT(2), out);
+	text_add(out, "\n");
 }
 
 static struct value *from_json(struct arena *arena, const json_t *json, const struct sealer *sealer);

@@ -20,6 +20,9 @@ void json_write(const struct value *value, const struct sealer *sealer, struct t
 /* The same with keys sorted: equal values give equal bytes, for digests. */
 void json_write_canonical(const struct value *value, struct text *out);
 
+/* Indented, for files that people read; ends with a newline. */
+void json_write_pretty(const struct value *value, struct text *out);
+
 /* Duplicate keys, NUL and nesting beyond 64 are errors (ERROR_FAILED, with the position).
  * limit: the most bytes it may have; 0 means 16 MiB. sealer may be NULL. */
 struct value *json_read(struct arena *arena, const char *data, size_t length, size_t limit,
