@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The way back: which effects, newest first, and where it ends. */
-#include "engine/run.h"
-#include "engine/walk.h"
+#include "engine/walking.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct effect {
@@ -100,4 +100,67 @@ struct way_back *walk_preview(const struct plan *plan, const struct run *run, co
 			break;
 	}
 	return first;
+}
+
+/* ---- Taking it ---- */
+
+bool back_begin(struct walking *walking)
+{
+	struct error err = {0};
+
+	walking->going_back = true;
+	walking->back = walk_preview(walking->options->plan, walking->options->run,
+	                             walking->roll_back_to, &walking->arena, &err);
+	if (err.kind == ERROR_NONE)
+		return true;
+	walking->result->error = err;
+	walking->result->outcome = WALK_REFUSED;
+	walking->back = NULL;
+	return true;
+}
+
+static bool pass_over(struct walking *walking, const struct way_back *line)
+{
+	struct value *body = value_map(&walking->arena);
+
+	value_set_text(&walking->arena, body, "why", line->why);
+	walking_tell(walking, NEWS_PASSED, line->step, line->why, NULL);
+	return walking_append(walking, RECORD_PASSED, line->step->id, body);
+}
+
+static void stop_at(struct walking *walking, const struct way_back *line)
+{
+	struct walk_result *result = walking->result;
+
+	result->outcome = walking->options->mode == WALK_REVERT ? WALK_REFUSED : WALK_PERSON_NEEDED;
+	snprintf(result->step, sizeof result->step, "%s", line->step->id);
+	fail(&result->error, ERROR_REFUSED, "the way back ends here, it cannot be undone: %s",
+	     line->why);
+	walking->back = NULL;
+}
+
+/* One step of the way back at a time, newest first. False at the end of it, or when broken. */
+bool back_step(struct walking *walking)
+{
+	while (walking->back) {
+		const struct way_back *line = walking->back;
+		if (walking->result->outcome == WALK_PERSON_NEEDED) {
+			walking->back = NULL;
+			break;
+		}
+		walking->back = line->next;
+		switch (line->what) {
+		case BACK_PASS:
+			if (!pass_over(walking, line))
+				return false;
+			continue;
+		case BACK_STOP:
+			stop_at(walking, line);
+			return false;
+		case BACK_UNDO:
+			walking_tell(walking, NEWS_START, line->step, NULL, NULL);
+			return task_start(walking, line->step, WALK_REVERT) != NULL;
+		}
+	}
+	return false;
 }

@@ -6,13 +6,12 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/text.h"
+#include "engine/journal_store.h"
 #include "engine/lock.h"
-#include "engine/seal.h"
 
 #include <errno.h>
 #include <pwd.h>
 #include <sodium.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,13 +33,6 @@ static const char *const record_names[] = {
 	[RECORD_END] = "end",
 };
 
-static const char *const request_names[] = {
-	[REQUEST_APPROVE] = "approve",
-	[REQUEST_PAUSE] = "pause",
-	[REQUEST_RESUME] = "resume",
-	[REQUEST_STOP] = "stop",
-};
-
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, run INTEGER NOT NULL,"
 	" kind TEXT NOT NULL, step TEXT NOT NULL, at_ms INTEGER NOT NULL,"
@@ -54,28 +46,12 @@ static const char schema[] =
 	" number INTEGER NOT NULL) STRICT;"
 	"INSERT OR IGNORE INTO epoch VALUES (1, 0);";
 
-struct journal {
-	struct arena arena;
-	sqlite3 *database;
-	char *path, *lock_path, *key_path;
-	struct seal_key key;
-	struct sealer sealer;
-	int lock;      /* descriptor that holds the lock; -1 */
-	int64_t epoch; /* with which the lock was taken; 0: not locked */
-	pid_t owner;   /* the process that opened it; children must not touch the database */
-};
-
 const char *record_kind_name(enum record_kind kind)
 {
 	return record_names[kind];
 }
 
-const char *request_kind_name(enum request_kind kind)
-{
-	return request_names[kind];
-}
-
-static int kind_from_name(const char *const *names, int count, const char *name)
+int store_kind(const char *const *names, int count, const char *name)
 {
 	for (int i = 0; i < count; i++)
 		if (strcmp(names[i], name) == 0)
@@ -85,20 +61,20 @@ static int kind_from_name(const char *const *names, int count, const char *name)
 
 /* ---- SQLite, with an error that says what it was for ---- */
 
-static bool sql_failed(struct journal *journal, const char *doing, struct error *err)
+bool store_failed(struct journal *journal, const char *doing, struct error *err)
 {
 	return fail(err, ERROR_FAILED, "journal %s: %s: %s; nothing more was done", journal->path, doing,
 	            sqlite3_errmsg(journal->database));
 }
 
-static bool sql_run(struct journal *journal, const char *sql, const char *doing, struct error *err)
+bool store_run(struct journal *journal, const char *sql, const char *doing, struct error *err)
 {
 	if (sqlite3_exec(journal->database, sql, NULL, NULL, NULL) == SQLITE_OK)
 		return true;
-	return sql_failed(journal, doing, err);
+	return store_failed(journal, doing, err);
 }
 
-static sqlite3_stmt *sql_prepare(struct journal *journal, const char *sql)
+sqlite3_stmt *store_prepare(struct journal *journal, const char *sql)
 {
 	sqlite3_stmt *statement = NULL;
 
@@ -106,12 +82,12 @@ static sqlite3_stmt *sql_prepare(struct journal *journal, const char *sql)
 	return statement;
 }
 
-static void bind_text(sqlite3_stmt *statement, int index, const char *text)
+void store_bind_text(sqlite3_stmt *statement, int index, const char *text)
 {
 	sqlite3_bind_text(statement, index, text ? text : "", -1, SQLITE_TRANSIENT);
 }
 
-static const char *column_text(struct arena *arena, sqlite3_stmt *statement, int index)
+const char *store_column_text(struct arena *arena, sqlite3_stmt *statement, int index)
 {
 	const unsigned char *text = sqlite3_column_text(statement, index);
 
@@ -120,7 +96,7 @@ static const char *column_text(struct arena *arena, sqlite3_stmt *statement, int
 
 static int64_t sql_number(struct journal *journal, const char *sql)
 {
-	sqlite3_stmt *statement = sql_prepare(journal, sql);
+	sqlite3_stmt *statement = store_prepare(journal, sql);
 	int64_t number = -1;
 
 	if (statement && sqlite3_step(statement) == SQLITE_ROW)
@@ -156,8 +132,8 @@ static bool check_version(struct journal *journal, struct error *err)
 	if (version == 0 && sql_number(journal, "SELECT count(*) FROM sqlite_master") == 0) {
 		snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d",
 		         APPLICATION_ID, FORMAT_VERSION);
-		return sql_run(journal, sql, "begin it", err) &&
-		       sql_run(journal, schema, "make its tables", err);
+		return store_run(journal, sql, "begin it", err) &&
+		       store_run(journal, schema, "make its tables", err);
 	}
 	if (application != APPLICATION_ID)
 		return fail(err, ERROR_REFUSED, "%s is damaged or not a journal of plan", journal->path);
@@ -173,9 +149,9 @@ static bool open_database(struct journal *journal, bool make, struct error *err)
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | (make ? SQLITE_OPEN_CREATE : 0);
 
 	if (sqlite3_open_v2(journal->path, &journal->database, flags, NULL) != SQLITE_OK)
-		return sql_failed(journal, "open", err);
+		return store_failed(journal, "open", err);
 	sqlite3_busy_timeout(journal->database, 10000);
-	return sql_run(journal,
+	return store_run(journal,
 	               "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
 	               "PRAGMA secure_delete = ON; PRAGMA journal_mode = DELETE;"
 	               "PRAGMA synchronous = EXTRA",
@@ -250,7 +226,7 @@ bool journal_lock(struct journal *journal, const char *what, struct error *err)
 	journal->lock = lock_take(journal->lock_path, &holder, err);
 	if (journal->lock < 0)
 		return false;
-	if (!sql_run(journal, "UPDATE epoch SET number = number + 1", "take the lock", err))
+	if (!store_run(journal, "UPDATE epoch SET number = number + 1", "take the lock", err))
 		return false;
 	journal->epoch = sql_number(journal, "SELECT number FROM epoch");
 	return true;
@@ -304,7 +280,7 @@ static void hash_row(const unsigned char *previous, const struct row *row, unsig
 static bool read_tail(struct journal *journal, int64_t *seq, unsigned char *hash)
 {
 	sqlite3_stmt *statement =
-		sql_prepare(journal, "SELECT seq, hash FROM record ORDER BY seq DESC LIMIT 1");
+		store_prepare(journal, "SELECT seq, hash FROM record ORDER BY seq DESC LIMIT 1");
 	int result = statement ? sqlite3_step(statement) : SQLITE_ERROR;
 
 	*seq = 0;
@@ -320,7 +296,7 @@ static bool read_tail(struct journal *journal, int64_t *seq, unsigned char *hash
 
 static bool insert_row(struct journal *journal, const struct row *row, const unsigned char *hash)
 {
-	sqlite3_stmt *statement = sql_prepare(
+	sqlite3_stmt *statement = store_prepare(
 		journal, "INSERT INTO record SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9"
 			 " FROM epoch WHERE number = ?7");
 
@@ -328,12 +304,12 @@ static bool insert_row(struct journal *journal, const struct row *row, const uns
 		return false;
 	sqlite3_bind_int64(statement, 1, row->seq);
 	sqlite3_bind_int64(statement, 2, row->run);
-	bind_text(statement, 3, row->kind);
-	bind_text(statement, 4, row->step);
+	store_bind_text(statement, 3, row->kind);
+	store_bind_text(statement, 4, row->step);
 	sqlite3_bind_int64(statement, 5, row->at_ms);
 	sqlite3_bind_int64(statement, 6, row->monotonic_ms);
 	sqlite3_bind_int64(statement, 7, row->epoch);
-	bind_text(statement, 8, row->body);
+	store_bind_text(statement, 8, row->body);
 	sqlite3_bind_blob(statement, 9, hash, HASH_BYTES, SQLITE_TRANSIENT);
 	bool fine = sqlite3_step(statement) == SQLITE_DONE;
 	sqlite3_finalize(statement);
@@ -345,11 +321,11 @@ static bool append_row(struct journal *journal, struct row *row, struct error *e
 	unsigned char previous[HASH_BYTES], hash[HASH_BYTES];
 
 	if (!read_tail(journal, &row->seq, previous))
-		return sql_failed(journal, "read its end", err);
+		return store_failed(journal, "read its end", err);
 	row->seq++;
 	hash_row(previous, row, hash);
 	if (!insert_row(journal, row, hash))
-		return sql_failed(journal, "append a record", err);
+		return store_failed(journal, "append a record", err);
 	if (sqlite3_changes(journal->database) != 1)
 		return fail(err, ERROR_REFUSED,
 		            "somebody else took this run over; this process does nothing more");
@@ -373,8 +349,8 @@ bool journal_append(struct journal *journal, struct record *record, struct error
 	json_write(record->body, &journal->sealer, &body);
 	row.body = text_string(&body);
 	/* A failed fsync is final: the kernel may have dropped what it could not write. */
-	bool fine = sql_run(journal, "BEGIN IMMEDIATE", "begin a record", err) &&
-		    append_row(journal, &row, err) && sql_run(journal, "COMMIT", "make a record durable", err);
+	bool fine = store_run(journal, "BEGIN IMMEDIATE", "begin a record", err) &&
+		    append_row(journal, &row, err) && store_run(journal, "COMMIT", "make a record durable", err);
 	if (!fine)
 		sqlite3_exec(journal->database, "ROLLBACK", NULL, NULL, NULL);
 	text_free(&body);
@@ -395,19 +371,19 @@ static struct row take_row(sqlite3_stmt *statement, struct arena *arena)
 	return (struct row){
 		.seq = sqlite3_column_int64(statement, 0),
 		.run = sqlite3_column_int64(statement, 1),
-		.kind = column_text(arena, statement, 2),
-		.step = column_text(arena, statement, 3),
+		.kind = store_column_text(arena, statement, 2),
+		.step = store_column_text(arena, statement, 3),
 		.at_ms = sqlite3_column_int64(statement, 4),
 		.monotonic_ms = sqlite3_column_int64(statement, 5),
 		.epoch = sqlite3_column_int64(statement, 6),
-		.body = column_text(arena, statement, 7),
+		.body = store_column_text(arena, statement, 7),
 	};
 }
 
 static bool read_row(struct journal *journal, const struct row *row, struct arena *arena,
                      struct record *record, struct error *err)
 {
-	int kind = kind_from_name(record_names, RECORD_KINDS, row->kind);
+	int kind = store_kind(record_names, RECORD_KINDS, row->kind);
 
 	if (kind < 0)
 		return fail(err, ERROR_REFUSED, "record %lld has the unknown kind %s: use a newer plan",
@@ -428,12 +404,12 @@ bool journal_read(struct journal *journal, int64_t from_seq, struct arena *arena
                   bool (*visit)(void *context, const struct record *record), void *context,
                   struct error *err)
 {
-	sqlite3_stmt *statement = sql_prepare(journal, select_rows);
+	sqlite3_stmt *statement = store_prepare(journal, select_rows);
 	bool fine = true, more = true;
 	int result = SQLITE_DONE;
 
 	if (!statement)
-		return sql_failed(journal, "read", err);
+		return store_failed(journal, "read", err);
 	sqlite3_bind_int64(statement, 1, from_seq);
 	while (fine && more && (result = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct record record;
@@ -442,14 +418,14 @@ bool journal_read(struct journal *journal, int64_t from_seq, struct arena *arena
 		more = fine && visit(context, &record);
 	}
 	if (fine && more && result != SQLITE_DONE)
-		fine = sql_failed(journal, "read", err);
+		fine = store_failed(journal, "read", err);
 	sqlite3_finalize(statement);
 	return fine;
 }
 
 bool journal_verify(struct journal *journal, int64_t *record_count, struct error *err)
 {
-	sqlite3_stmt *statement = sql_prepare(journal, select_rows);
+	sqlite3_stmt *statement = store_prepare(journal, select_rows);
 	unsigned char previous[HASH_BYTES] = {0}, hash[HASH_BYTES];
 	struct arena arena = {0};
 	bool fine = statement != NULL;
@@ -469,97 +445,7 @@ bool journal_verify(struct journal *journal, int64_t *record_count, struct error
 		fail(err, ERROR_REFUSED, "journal %s is damaged at record %lld", journal->path,
 		     (long long)*record_count);
 	else if (result != SQLITE_DONE)
-		fine = sql_failed(journal, "verify", err);
+		fine = store_failed(journal, "verify", err);
 	sqlite3_finalize(statement);
 	return fine;
-}
-
-/* ---- Requests and the live view ---- */
-
-bool journal_request(struct journal *journal, const struct request *request, struct error *err)
-{
-	sqlite3_stmt *statement = sql_prepare(
-		journal, "INSERT INTO request (kind, step, who, digest, text, at_ms)"
-			 " VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
-
-	if (!statement)
-		return sql_failed(journal, "file a request", err);
-	const char *texts[] = {request_names[request->kind], request->step, request->who,
-	                       request->digest, request->text};
-	for (int i = 0; i < 5; i++)
-		bind_text(statement, i + 1, texts[i]);
-	sqlite3_bind_int64(statement, 6, clock_now_ms());
-	bool fine = sqlite3_step(statement) == SQLITE_DONE;
-	sqlite3_finalize(statement);
-	return fine || sql_failed(journal, "file a request", err);
-}
-
-struct request *journal_next_request(struct journal *journal, int64_t after, struct arena *arena)
-{
-	sqlite3_stmt *statement =
-		sql_prepare(journal, "SELECT id, kind, step, who, digest, text, at_ms FROM request"
-				     " WHERE handled = 0 AND id > ?1 ORDER BY id LIMIT 1");
-	struct request *request = NULL;
-
-	if (!statement)
-		return NULL;
-	sqlite3_bind_int64(statement, 1, after);
-	if (sqlite3_step(statement) == SQLITE_ROW) {
-		int kind = kind_from_name(request_names, REQUEST_KINDS,
-		                          column_text(arena, statement, 1));
-		request = arena_alloc(arena, sizeof *request);
-		*request = (struct request){
-			.id = sqlite3_column_int64(statement, 0),
-			.kind = kind < 0 ? REQUEST_KINDS : (enum request_kind)kind,
-			.step = column_text(arena, statement, 2),
-			.who = column_text(arena, statement, 3),
-			.digest = column_text(arena, statement, 4),
-			.text = column_text(arena, statement, 5),
-			.at_ms = sqlite3_column_int64(statement, 6),
-		};
-	}
-	sqlite3_finalize(statement);
-	return request;
-}
-
-bool journal_request_handled(struct journal *journal, int64_t id, struct error *err)
-{
-	char sql[96];
-
-	snprintf(sql, sizeof sql, "UPDATE request SET handled = 1 WHERE id = %lld", (long long)id);
-	return sql_run(journal, sql, "answer a request", err);
-}
-
-bool journal_set_live(struct journal *journal, const char *step, const struct value *live)
-{
-	sqlite3_stmt *statement =
-		sql_prepare(journal, "INSERT INTO live VALUES (?1, ?2)"
-				     " ON CONFLICT (step) DO UPDATE SET body = excluded.body");
-	struct text body = {0};
-
-	if (!statement)
-		return false;
-	json_write(live, NULL, &body);
-	bind_text(statement, 1, step);
-	bind_text(statement, 2, text_string(&body));
-	bool fine = sqlite3_step(statement) == SQLITE_DONE;
-	sqlite3_finalize(statement);
-	text_free(&body);
-	return fine;
-}
-
-struct value *journal_live(struct journal *journal, struct arena *arena)
-{
-	sqlite3_stmt *statement = sql_prepare(journal, "SELECT step, body FROM live ORDER BY step");
-	struct value *all = value_map(arena);
-	struct error ignored;
-
-	while (statement && sqlite3_step(statement) == SQLITE_ROW) {
-		const char *body = column_text(arena, statement, 1);
-		struct value *live = json_read(arena, body, strlen(body), 0, NULL, &ignored);
-		if (live)
-			value_set(arena, all, column_text(arena, statement, 0), live);
-	}
-	sqlite3_finalize(statement);
-	return all;
 }

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #define DEFAULT_JOBS 8
-#define DEFAULT_PARK_AFTER_MS ((int64_t)60 * 60 * 1000)
 #define TICK_MS 250
 #define REHEARSAL_TICK_MS 20
 
@@ -184,7 +183,7 @@ static bool looks_too_early(struct walking *walking, const struct plan_step *ste
 	return true;
 }
 
-static size_t running(const struct walking *walking)
+size_t walking_running(const struct walking *walking)
 {
 	size_t count = 0;
 
@@ -198,7 +197,7 @@ static bool start_ready(struct walking *walking)
 	size_t jobs = walking->options->jobs ? walking->options->jobs : DEFAULT_JOBS;
 
 	while (!walking->ending && walking->ready_first < walking->ready_count &&
-	       running(walking) < jobs && !(walking->paused && running(walking) == 0)) {
+	       walking_running(walking) < jobs && !(walking->paused && walking_running(walking) == 0)) {
 		const struct plan_step *step = walking->ready[walking->ready_first++];
 		if (walking->settled[step->order] != SETTLED_NOT || looks_too_early(walking, step))
 			continue;
@@ -248,56 +247,7 @@ static bool listen_to_tasks(struct walking *walking)
 	return fine;
 }
 
-/* ---- Time ---- */
-
-static void enforce_timeouts(struct walking *walking)
-{
-	int64_t now = clock_real_ms();
-
-	for (size_t i = 0; i < walking->task_count; i++) {
-		struct task *task = &walking->tasks[i];
-		bool late = task->state == TASK_ACTING && task->step->timeout_ms &&
-			    !task->sleeping_until_ms &&
-			    now - task->acting_since_ms > task->step->timeout_ms;
-		if (late && !task->kill_at_ms) {
-			task->timed_out = true;
-			task->dropped = true;
-			task_stop(task);
-		}
-		if (task->kill_at_ms && now > task->kill_at_ms)
-			kill(task->pid, SIGKILL);
-	}
-}
-
-/* In a rehearsal, when all that runs merely waits for time, time passes at once. */
-static void jump_if_idle(struct walking *walking)
-{
-	int64_t until = 0;
-	const struct plan_step *step = NULL;
-	char text[128];
-
-	if (!clock_can_jump() || walking->ready_first < walking->ready_count)
-		return;
-	for (size_t i = 0; i < walking->task_count; i++) {
-		const struct task *task = &walking->tasks[i];
-		if (task->state == TASK_SERVING)
-			continue;
-		if (task->sleeping_until_ms <= clock_now_ms())
-			return;
-		if (!until || task->sleeping_until_ms < until) {
-			until = task->sleeping_until_ms;
-			step = task->step;
-		}
-	}
-	if (!until)
-		return;
-	struct arena arena = {0};
-	int64_t forward = until - clock_now_ms();
-	snprintf(text, sizeof text, "passed over %s of waiting", clock_duration_text(&arena, forward));
-	arena_free(&arena);
-	walking_tell(walking, NEWS_JUMP, step, text, NULL);
-	clock_jump_ms(forward);
-}
+/* ---- The budget ---- */
 
 static void watch_budget(struct walking *walking)
 {
@@ -326,40 +276,6 @@ static void stop_all(struct walking *walking, bool acting_too)
 		task->dropped = true;
 		task_stop(task);
 	}
-}
-
-static bool waits_long(const struct walking *walking, const struct task *task)
-{
-	int64_t after = walking->options->park_after_ms ? walking->options->park_after_ms
-	                                                : DEFAULT_PARK_AFTER_MS;
-	if (task->state == TASK_OFFERED)
-		return !walking->options->wait_for_people;
-	return task->sleeping_until_ms - clock_now_ms() > after;
-}
-
-/* Nothing can happen for long: better to end, and to be run again when it can. */
-static void park_if_idle(struct walking *walking)
-{
-	struct walk_result *result = walking->result;
-
-	if (walking->options->mode != WALK_APPLY || walking->ending || clock_can_jump() ||
-	    running(walking) == 0 || walking->ready_first < walking->ready_count)
-		return;
-	for (size_t i = 0; i < walking->task_count; i++)
-		if (walking->tasks[i].state != TASK_SERVING &&
-		    !waits_long(walking, &walking->tasks[i]))
-			return;
-	const struct task *task = &walking->tasks[0];
-	struct arena arena = {0};
-	result->outcome = WALK_PARKED;
-	snprintf(result->step, sizeof result->step, "%s", task->step->id);
-	if (task->state == TASK_OFFERED)
-		fail(&result->error, ERROR_CANCELLED, "it waits for %s", task->offered_for);
-	else
-		fail(&result->error, ERROR_CANCELLED, "it waits until %s",
-		     clock_text(&arena, task->sleeping_until_ms));
-	arena_free(&arena);
-	walking->ending = true;
 }
 
 static void obey_signals(struct walking *walking)
@@ -394,69 +310,6 @@ static void release_services(struct walking *walking)
 	}
 }
 
-/* ---- Going back ---- */
-
-static bool start_going_back(struct walking *walking)
-{
-	struct error err = {0};
-
-	walking->going_back = true;
-	walking->back = walk_preview(walking->options->plan, walking->options->run,
-	                             walking->roll_back_to, &walking->arena, &err);
-	if (err.kind == ERROR_NONE)
-		return true;
-	walking->result->error = err;
-	walking->result->outcome = WALK_REFUSED;
-	walking->back = NULL;
-	return true;
-}
-
-static bool pass_over(struct walking *walking, const struct way_back *line)
-{
-	struct value *body = value_map(&walking->arena);
-
-	value_set_text(&walking->arena, body, "why", line->why);
-	walking_tell(walking, NEWS_PASSED, line->step, line->why, NULL);
-	return walking_append(walking, RECORD_PASSED, line->step->id, body);
-}
-
-static void stop_at(struct walking *walking, const struct way_back *line)
-{
-	struct walk_result *result = walking->result;
-
-	result->outcome = walking->options->mode == WALK_REVERT ? WALK_REFUSED : WALK_PERSON_NEEDED;
-	snprintf(result->step, sizeof result->step, "%s", line->step->id);
-	fail(&result->error, ERROR_REFUSED, "the way back ends here, it cannot be undone: %s",
-	     line->why);
-	walking->back = NULL;
-}
-
-/* One step of the way back at a time, newest first. False at the end of it, or when broken. */
-static bool step_back(struct walking *walking)
-{
-	while (walking->back) {
-		const struct way_back *line = walking->back;
-		if (walking->result->outcome == WALK_PERSON_NEEDED) {
-			walking->back = NULL;
-			break;
-		}
-		walking->back = line->next;
-		switch (line->what) {
-		case BACK_PASS:
-			if (!pass_over(walking, line))
-				return false;
-			continue;
-		case BACK_STOP:
-			stop_at(walking, line);
-			return false;
-		case BACK_UNDO:
-			walking_tell(walking, NEWS_START, line->step, NULL, NULL);
-			return task_start(walking, line->step, WALK_REVERT) != NULL;
-		}
-	}
-	return false;
-}
-
 /* ---- The loop ---- */
 
 /* Nothing runs any more. True when the walk goes on all the same: it turns back. */
@@ -464,9 +317,9 @@ static bool turn_back(struct walking *walking)
 {
 	if (!walking->roll_back_to || walking->signalled_at_ms)
 		return false;
-	if (!walking->going_back && !start_going_back(walking))
+	if (!walking->going_back && !back_begin(walking))
 		return false;
-	return step_back(walking);
+	return back_step(walking);
 }
 
 static bool one_round(struct walking *walking)
@@ -480,10 +333,10 @@ static bool one_round(struct walking *walking)
 	release_services(walking);
 	if (!listen_to_tasks(walking))
 		return false;
-	enforce_timeouts(walking);
+	idle_enforce_timeouts(walking);
 	watch_budget(walking);
-	park_if_idle(walking);
-	jump_if_idle(walking);
+	idle_park(walking);
+	idle_jump(walking);
 	return true;
 }
 

@@ -70,7 +70,17 @@ bool task_is_acting(const struct task *task);
 bool gate_opens(struct walking *walking, struct task *task);
 bool gate_read_requests(struct walking *walking);
 
+/* back.c: finds the way back; takes its next step, false at its end or when the journal broke. */
+bool back_begin(struct walking *walking);
+bool back_step(struct walking *walking);
+
+/* idle.c: what to do when nothing but time can help. */
+void idle_enforce_timeouts(struct walking *walking);
+void idle_jump(struct walking *walking);
+void idle_park(struct walking *walking);
+
 /* walk.c */
+size_t walking_running(const struct walking *walking); /* tasks, but for services */
 bool walking_append(struct walking *walking, enum record_kind kind, const char *step,
                     struct value *body);
 void walking_tell(struct walking *walking, enum walk_news news, const struct plan_step *step,

@@ -1,0 +1,60 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The rules of the house that a machine can check. usage: house.sh RULE SOURCE PLAN
+set -u
+rule=$1 plan=$3
+cd "$2" || exit 1
+sources=$(find cmd engine steps tests -name '*.c' -o -name '*.h' | sort)
+
+complain() {
+	[ -z "$2" ] && return 0
+	echo "$1:"
+	echo "$2"
+	return 1
+}
+
+includes() { # DIRECTORY FORBIDDEN-PREFIXES
+	find "$1" -name '*.[ch]' -exec grep -nE "^#include \"($2)" {} +
+}
+
+case $rule in
+directions)
+	complain "engine/base includes nothing above it" \
+		"$(includes engine/base 'cmd/|steps/|engine/[^b]|engine/b[^a]')" &&
+	complain "engine includes neither cmd nor steps" "$(includes engine 'cmd/|steps/')" &&
+	complain "steps does not include cmd" "$(includes steps 'cmd/')" &&
+	complain "engine knows no provider's library" \
+		"$(find engine -name '*.[ch]' -exec grep -nE '#include <(curl|libpq|git2|ldns|microhttpd)' {} +)"
+	;;
+licence)
+	complain "the first line is the licence" "$(for file in $sources; do
+		head -n 1 "$file" | grep -q 'SPDX-License-Identifier: MIT' || echo "$file"
+	done)"
+	;;
+sizes)
+	complain "no file above 500 lines" "$(for file in $sources; do
+		lines=$(wc -l <"$file")
+		[ "$lines" -le 500 ] || echo "$file: $lines"
+	done)" &&
+	complain "no function above 80 lines" "$(for file in $sources; do
+		awk -v file="$file" '/^[a-zA-Z_].*\)$/ {name = $0} /^\{/ {start = NR}
+			/^\}/ {if (start && NR - start > 80) print file ": " name; start = 0}' "$file"
+	done)"
+	;;
+words)
+	# The pattern is written so that it does not find itself.
+	complain "nothing is left open in the tree" \
+		"$(grep -rnE '\b(TO''DO|FIX''ME|XX''X)\b|not imple''mented' cmd engine steps plans tests CMakeLists.txt README.md)"
+	;;
+schemas)
+	"$plan" schema | cmp - schemas/plan.schema.json && "$plan" schema --steps | cmp - schemas/steps.md ||
+		{ echo "write them anew: plan schema >schemas/plan.schema.json; plan schema --steps >schemas/steps.md"; exit 1; }
+	;;
+shell_free)
+	complain "no shell is ever started" "$(nm -D --undefined-only "$plan" | grep -wE 'system|popen')"
+	;;
+*)
+	echo "no such rule: $rule"
+	exit 1
+	;;
+esac
