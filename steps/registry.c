@@ -2,9 +2,11 @@
 /* Every module, connection and metric there is: one line each. */
 #include "steps/registry.h"
 
+#include "steps/git/git.h"
 #include "steps/local/local.h"
 
 static const struct step_module *const modules[] = {
+	&git_remotes,
 	&local_manual,
 	&local_wait,
 	NULL,
