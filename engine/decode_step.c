@@ -319,10 +319,8 @@ static void decode_step(struct decoder *decoder, const struct value *map, struct
 /* ---- Instances ---- */
 
 static void decode_instance(struct decoder *decoder, struct declaration *declaration,
-                            const struct value *each)
+                            const struct value *each, struct plan_step *step)
 {
-	struct plan_step *step = &decoder->steps[decoder->step_count++];
-
 	*step = decoder->defaults;
 	step->name = step->id = declaration->name;
 	step->each = each;
@@ -340,17 +338,27 @@ static void decode_instance(struct decoder *decoder, struct declaration *declara
 	decoder->each = NULL;
 }
 
+/* A step that is left out is read all the same: its mistakes count, and so does what it needs,
+ * which still comes before the steps that need it. */
+static void decode_left_out(struct decoder *decoder, struct declaration *declaration)
+{
+	struct plan_step unused;
+	const struct value *first = declaration->each ? declaration->each->as.items.first : NULL;
+	bool many = value_get(declaration->map, "for_each") != NULL;
+
+	decode_instance(decoder, declaration,
+	                many && !first ? value_text(decoder->arena, "each") : first, &unused);
+}
+
 static void decode_instances(struct decoder *decoder, struct declaration *declaration)
 {
+	const struct value *each = declaration->each ? declaration->each->as.items.first : NULL;
+
 	declaration->first = decoder->step_count;
-	if (!declaration->included)
-		return;
-	if (!declaration->each) {
-		decode_instance(decoder, declaration, NULL);
-		return;
-	}
-	for (const struct value *one = declaration->each->as.items.first; one; one = one->next)
-		decode_instance(decoder, declaration, one);
+	if (declaration->count == 0)
+		decode_left_out(decoder, declaration);
+	for (size_t i = 0; i < declaration->count; i++, each = each ? each->next : NULL)
+		decode_instance(decoder, declaration, each, &decoder->steps[decoder->step_count++]);
 }
 
 static void decode_defaults(struct decoder *decoder)

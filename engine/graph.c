@@ -30,7 +30,7 @@ static void collect(struct graph *graph, size_t instance, const struct declarati
 		graph->seen[other] = instance + 1;
 		graph->needs[instance][graph->counts[instance]++] = other;
 	}
-	for (size_t i = 0; !needed->included && i < needed->need_count; i++)
+	for (size_t i = 0; needed->count == 0 && i < needed->need_count; i++)
 		collect(graph, instance, &decoder->declarations[needed->needs[i]], depth + 1);
 }
 
@@ -41,7 +41,7 @@ static size_t most_edges(struct decoder *decoder, const struct declaration *decl
 	for (size_t i = 0; i < declaration->need_count; i++) {
 		const struct declaration *needed = &decoder->declarations[declaration->needs[i]];
 		/* One that was left out may stand for any of the others. */
-		most += needed->included ? needed->count : decoder->step_count;
+		most += needed->count ? needed->count : decoder->step_count;
 	}
 	return most < decoder->step_count ? most : decoder->step_count;
 }

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* The plan language: hostile files are refused quickly, and every mistake is named with its place. */
+#include "engine/base/clock.h"
+#include "engine/base/text.h"
+#include "engine/plan.h"
+#include "engine/unit.h"
+#include "steps/registry.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define HEAD "plan: 1\nname: test\nsummary: A plan for a test.\n"
+#define STEP "steps:\n  one: {uses: wait, with: {for: 1s}}\n"
+
+static bool parse_n(const char *data, size_t length, struct problems *problems)
+{
+	struct plan plan;
+	bool fine = plan_parse(&plan, "p.yaml", data, length, &steps_registry, NULL, problems);
+
+	assert_int_equal(fine, problems->count == 0);
+	plan_free(&plan);
+	return fine;
+}
+
+/* The file is refused, and one problem is in that line and says that. */
+static void refused(const char *yaml, int line, const char *says)
+{
+	struct problems problems = {0};
+	bool found = false;
+
+	assert_false(parse_n(yaml, strlen(yaml), &problems));
+	for (size_t i = 0; i < problems.count; i++)
+		found |= problems.list[i].at.line == line && strstr(problems.list[i].text, says);
+	if (!found) {
+		fprintf(stderr, "wanted line %d: %s\nin:\n%s\ngot:\n", line, says, yaml);
+		for (size_t i = 0; i < problems.count; i++)
+			fprintf(stderr, "%d:%d: %s\n", problems.list[i].at.line,
+			        problems.list[i].at.column, problems.list[i].text);
+	}
+	assert_true(found);
+	problems_free(&problems);
+}
+
+static void accepted(const char *yaml)
+{
+	struct problems problems = {0};
+	bool fine = parse_n(yaml, strlen(yaml), &problems);
+
+	if (!fine)
+		fprintf(stderr, "%d: %s\n", problems.list[0].at.line, problems.list[0].text);
+	assert_true(fine);
+	problems_free(&problems);
+}
+
+static void a_plan_that_says_all_it_can_is_accepted(void **state)
+{
+	(void)state;
+	accepted(HEAD
+	         "inputs:\n"
+	         "  who: {type: list of string, default: [ann, bob], text: People to call.}\n"
+	         "  really: {type: bool, default: false}\n"
+	         "secrets: {key: {env: KEY}}\n"
+	         "windows: {night: {days: [mon], from: \"22:00\", to: \"04:00\", zone: UTC}}\n"
+	         "downtime: {begins: call, ends: rest, budget: 5m}\n"
+	         "notify: [{on: [failed], url: \"${secrets.key}\"}]\n"
+	         "defaults: {timeout: 10m, retry: {attempts: 3, backoff: 2s to 60s}, on_failure: stop}\n"
+	         "steps:\n"
+	         "  call:\n"
+	         "    for_each: ${inputs.who}\n"
+	         "    uses: manual\n"
+	         "    with: {text: \"Call ${each}.\"}\n"
+	         "    approval: {by: 1, from: [ann], text: Sure?}\n"
+	         "  left-out: {uses: wait, needs: [call], if: \"${inputs.really}\", with: {for: 1s}}\n"
+	         "  rest:\n"
+	         "    uses: wait\n"
+	         "    needs: [left-out]\n"
+	         "    with: {for: 1h 30m}\n"
+	         "    preconditions:\n"
+	         "      - {check: time.since, of: call, at_least: 1m, within: 1h}\n"
+	         "      - {check: window, of: night, within: 7d}\n"
+	         "    on_failure: continue\n");
+}
+
+static void what_a_step_that_is_left_out_needed_still_comes_first(void **state)
+{
+	struct problems problems = {0};
+	struct plan plan;
+	static const char yaml[] = HEAD
+		"inputs: {no: {type: bool, default: false}}\n"
+		"steps:\n"
+		"  last: {uses: wait, needs: [middle], with: {for: 1s}}\n"
+		"  middle: {uses: wait, needs: [first], if: \"${inputs.no}\", with: {for: 1s}}\n"
+		"  first: {uses: wait, with: {for: 1s}}\n";
+	(void)state;
+
+	assert_true(plan_parse(&plan, "p.yaml", yaml, strlen(yaml), &steps_registry, NULL, &problems));
+	assert_int_equal(plan.step_count, 2);
+	assert_string_equal(plan.steps[0].id, "first");
+	assert_true(plan_comes_before(&plan.steps[0], &plan.steps[1]));
+	plan_free(&plan);
+}
+
+static void every_typo_is_named_with_its_line_and_the_nearest_word(void **state)
+{
+	(void)state;
+	refused("plan: 1\nname: test\nsumary: x\n" STEP, 3, "did you mean `summary`");
+	refused(HEAD "step:\n  one: {uses: wait}\n", 4, "did you mean `steps`");
+	refused(HEAD "steps:\n  one: {use: wait, with: {for: 1s}}\n", 5, "did you mean `uses`");
+	refused(HEAD "steps:\n  one: {uses: wiat, with: {for: 1s}}\n", 5, "did you mean wait?");
+	refused(HEAD "steps:\n  one: {uses: wait, with: {fro: 1s}}\n", 5, "did you mean `for`");
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}, neds: []}\n", 5, "did you mean `needs`");
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}}\n  two: {uses: wait, needs: [oen], with: {for: 1s}}\n",
+	        6, "did you mean one?");
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}, preconditions: [{check: time.sinse, of: one, at_least: 1s}]}\n",
+	        5, "did you mean time.since?");
+	refused(HEAD "inputs: {a: {type: strin}}\n" STEP, 4, "there is no type");
+	refused(HEAD "inputs: {pace: {type: duration, default: 5s}}\nsteps:\n  one: {uses: wait, with: {for: \"${inputs.pase}\"}}\n",
+	        6, "did you mean pace?");
+	refused(HEAD "connections: {x: {uses: herku}}\n" STEP, 4, "there is no connection of kind herku");
+}
+
+static void all_mistakes_of_a_file_are_reported_at_once(void **state)
+{
+	struct problems problems = {0};
+	static const char yaml[] = "plan: 2\nname: Not A Name\nsummary: x\n"
+		"steps:\n  one: {uses: wait, with: {for: fast}}\n  two: {uses: wait, needs: [none]}\n";
+	(void)state;
+
+	assert_false(parse_n(yaml, strlen(yaml), &problems));
+	assert_int_equal(problems.count, 5);
+	for (size_t i = 1; i < problems.count; i++)
+		assert_true(problems.list[i - 1].at.line <= problems.list[i].at.line);
+	problems_free(&problems);
+}
+
+static void a_cycle_is_named_in_full(void **state)
+{
+	(void)state;
+	refused(HEAD "steps:\n"
+	             "  a: {uses: wait, needs: [c], with: {for: 1s}}\n"
+	             "  b: {uses: wait, needs: [a], with: {for: 1s}}\n"
+	             "  c: {uses: wait, needs: [b], with: {for: 1s}}\n",
+	        5, "a needs c needs b needs a");
+	refused(HEAD "steps:\n  a: {uses: wait, needs: [a], with: {for: 1s}}\n", 5, "a needs a");
+}
+
+static void conditions_need_the_right_unit_and_order(void **state)
+{
+	(void)state;
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}}\n"
+	             "  two: {uses: wait, needs: [one], with: {for: 1s},\n"
+	             "    preconditions: [{check: time.since, of: one, at_least: 5 commits}]}\n",
+	        7, "measured in time");
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}}\n"
+	             "  two: {uses: wait, with: {for: 1s},\n"
+	             "    preconditions: [{check: time.since, of: one, at_least: 5s}]}\n",
+	        7, "must come first");
+	refused(HEAD "steps:\n  two: {uses: wait, with: {for: 1s},\n"
+	             "    preconditions: [{check: window, of: night}]}\n",
+	        6, "there is no window night");
+}
+
+static void a_secret_never_stands_in_a_plan_nor_where_it_would_be_shown(void **state)
+{
+	(void)state;
+	refused(HEAD "secrets: {key: hunter2}\n" STEP, 4, "never stands in a plan");
+	refused(HEAD "secrets: {key: {env: KEY}}\nsteps:\n  one: {uses: manual, with: {text: \"${secrets.key}\"}}\n",
+	        6, "would be shown");
+}
+
+static void paths_stay_beneath_the_plan(void **state)
+{
+	(void)state;
+	refused(HEAD "steps:\n  one: {uses: git.remotes, with: {repository: ../../etc, remove: [x]}}\n", 5,
+	        "no ..");
+	refused(HEAD "steps:\n  one: {uses: git.remotes, with: {repository: /etc, remove: [x]}}\n", 5,
+	        "no leading /");
+}
+
+static void what_is_not_part_of_the_language_is_refused(void **state)
+{
+	(void)state;
+	refused(HEAD "steps: &a\n  one: {uses: wait, with: {for: 1s}}\n", 4, "anchors");
+	refused(HEAD "steps:\n  one: *a\n", 5, "aliases");
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: !!str 1s}}\n", 5, "tags");
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}}\n  one: {uses: wait, with: {for: 1s}}\n",
+	        6, "written twice, first in line 5");
+	refused(HEAD STEP "---\nplan: 1\n", 6, "a second document");
+	refused("", 1, "the file is empty");
+	refused(HEAD "steps: [", 5, "this is not YAML");
+}
+
+static void refused_quickly(const char *data, size_t length, const char *says)
+{
+	struct problems problems = {0};
+	int64_t began = clock_real_ms();
+
+	assert_false(parse_n(data, length, &problems));
+	assert_non_null(strstr(problems.list[0].text, says));
+	assert_true(problems.list[0].at.line >= 1);
+	if (clock_real_ms() - began > 500)
+		fprintf(stderr, "slow: %lld ms\n", (long long)(clock_real_ms() - began));
+	problems_free(&problems);
+}
+
+static void hostile_files_are_refused(void **state)
+{
+	struct text text = {0};
+	(void)state;
+
+	for (int i = 0; i < 20000; i++)
+		text_add(&text, "[");
+	refused_quickly(text.data, text.length, "64 levels");
+	text_clear(&text);
+	for (int i = 0; i < 200; i++)
+		text_format(&text, "%*sa:\n", i, "");
+	refused_quickly(text.data, text.length, "64 levels");
+	text_clear(&text);
+	text_add(&text, "plan: ");
+	for (int i = 0; i < 70000; i++)
+		text_add(&text, "x");
+	refused_quickly(text.data, text.length, "64 KiB");
+	text_clear(&text);
+	for (int i = 0; i < 40 * 1024; i++)
+		for (int j = 0; j < 16; j++)
+			text_put(&text, "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqr", 64);
+	refused_quickly(text.data, text.length, "larger than 1 MiB");
+	text_clear(&text);
+	for (int i = 0; i < 120000; i++)
+		text_add(&text, "- a\n");
+	refused_quickly(text.data, text.length, "100,000 parts");
+	text_free(&text);
+	refused_quickly("plan: 1\nname: a\0b\n", 18, "NUL");
+	refused_quickly("\xff\xfep\0l\0", 6, "not UTF-8");
+	refused_quickly("plan: \xc3\x28\n", 9, "not YAML");
+	refused_quickly("plan: \"a\\0b\"\n", 13, "NUL");
+}
+
+static void quantities_keep_their_units(void **state)
+{
+	struct quantity quantity;
+	struct error err;
+	int64_t duration_ms;
+	(void)state;
+
+	assert_true(unit_parse("200 commits", &quantity, &err));
+	assert_string_equal(quantity.unit, "commits");
+	assert_true(unit_parse("1 row", &quantity, &err));
+	assert_string_equal(quantity.unit, "rows");
+	assert_true(unit_parse("80 MiB/s", &quantity, &err));
+	assert_true(quantity.number > 83886079 && quantity.number < 83886081);
+	assert_true(unit_parse_duration("1h 30m", &duration_ms, &err));
+	assert_int_equal(duration_ms, 5400000);
+	assert_false(unit_parse_duration("5", &duration_ms, &err));
+	assert_false(unit_parse_duration("-5s", &duration_ms, &err));
+	assert_false(unit_parse_duration("5 parsecs", &duration_ms, &err));
+	assert_false(unit_parse("1h 5 MiB", &quantity, &err));
+	assert_false(unit_parse("", &quantity, &err));
+}
+
+static void five_thousand_steps_load(void **state)
+{
+	struct text text = {0};
+	struct problems problems = {0};
+	struct plan plan;
+	(void)state;
+
+	text_add(&text, HEAD "steps:\n");
+	for (int i = 0; i < 5000; i++) {
+		text_format(&text, "  s%d: {uses: wait, with: {for: 1s}, needs: [", i);
+		for (int n = 1; n <= 5 && n <= i; n++)
+			text_format(&text, "%ss%d", n > 1 ? "," : "", i - n);
+		text_add(&text, "]}\n");
+	}
+	bool fine = plan_parse(&plan, "p.yaml", text.data, text.length, &steps_registry, NULL, &problems);
+	if (!fine)
+		fprintf(stderr, "%d: %s\n", problems.list[0].at.line, problems.list[0].text);
+	assert_true(fine);
+	assert_int_equal(plan.step_count, 5000);
+	plan_free(&plan);
+	problems_free(&problems);
+	text_free(&text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_plan_that_says_all_it_can_is_accepted),
+		cmocka_unit_test(what_a_step_that_is_left_out_needed_still_comes_first),
+		cmocka_unit_test(every_typo_is_named_with_its_line_and_the_nearest_word),
+		cmocka_unit_test(all_mistakes_of_a_file_are_reported_at_once),
+		cmocka_unit_test(a_cycle_is_named_in_full),
+		cmocka_unit_test(conditions_need_the_right_unit_and_order),
+		cmocka_unit_test(a_secret_never_stands_in_a_plan_nor_where_it_would_be_shown),
+		cmocka_unit_test(paths_stay_beneath_the_plan),
+		cmocka_unit_test(what_is_not_part_of_the_language_is_refused),
+		cmocka_unit_test(hostile_files_are_refused),
+		cmocka_unit_test(quantities_keep_their_units),
+		cmocka_unit_test(five_thousand_steps_load),
+	};
+
+	return cmocka_run_group_tests_name("language", tests, NULL, NULL);
+}
