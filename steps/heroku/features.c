@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* heroku.features: labs features, log drains and the pipeline of an app. */
+#include "steps/heroku/lookup.h"
+#include "steps/heroku/modules.h"
+
+#include <string.h>
+
+static const struct field fields[] = {
+	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
+	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL, "Have the features, drains and pipeline of this app."},
+	HEROKU_CONNECTION_FIELD,
+	{0},
+};
+
+/* Adds "feature:NAME", "drain:URL" and "pipeline:ID:STAGE" with the id by which it is removed. */
+static bool read_kind(struct heroku *heroku, const char *app, const char *kind, struct value *out,
+                      struct error *err)
+{
+	struct value *list;
+	char *path = arena_printf(heroku->arena, "%s/%s", heroku_path(heroku, "/apps/%s", app), kind);
+
+	if (!heroku_list(heroku, path, &list, err))
+		return false;
+	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
+		const char *id = heroku_text(one, "id", err), *key;
+		if (!id)
+			return false;
+		if (strcmp(kind, "features") == 0) {
+			if (!value_get_bool(one, "enabled", false))
+				continue;
+			key = arena_printf(heroku->arena, "feature:%s", value_get_text(one, "name", id));
+		} else if (strcmp(kind, "log-drains") == 0) {
+			const struct value *addon = value_get(one, "addon");
+			if (addon && addon->kind == VALUE_MAP)
+				continue;
+			key = arena_printf(heroku->arena, "drain:%s", value_get_text(one, "url", id));
+		} else {
+			key = arena_printf(heroku->arena, "pipeline:%s:%s",
+			                   heroku_text_or_null(one, "pipeline.id"),
+			                   value_get_text(one, "stage", ""));
+		}
+		value_set_bool(heroku->arena, out, key, true);
+	}
+	return true;
+}
+
+static bool read_all(struct heroku *heroku, const char *app, struct value *out, struct error *err)
+{
+	return read_kind(heroku, app, "features", out, err) &&
+	       read_kind(heroku, app, "log-drains", out, err) &&
+	       read_kind(heroku, app, "pipeline-couplings", out, err);
+}
+
+static bool observe(struct step *step, struct value *seen, struct error *err)
+{
+	struct heroku heroku;
+	struct value *app, *now = value_map(step->arena), *wanted = value_map(step->arena);
+
+	if (!heroku_open(&heroku, step, err) ||
+	    !lookup_app_needed(&heroku, lookup_field(&heroku, "app"), &app, err) ||
+	    (app && !read_all(&heroku, lookup_field(&heroku, "app"), now, err)) ||
+	    !read_all(&heroku, lookup_field(&heroku, "like"), wanted, err))
+		return false;
+	value_set(step->arena, seen, "now", now);
+	value_set(step->arena, seen, "wanted", wanted);
+	return true;
+}
+
+static bool plan(struct step *step, const struct value *seen, struct changes *changes,
+                 struct error *err)
+{
+	(void)step, (void)err;
+	changes_compare(changes, "", value_get(seen, "now"), value_get(seen, "wanted"));
+	return true;
+}
+
+static bool set_feature(struct heroku *heroku, const char *name, bool enabled, struct error *err)
+{
+	struct value *body = value_map(heroku->arena);
+
+	value_set_bool(heroku->arena, body, "enabled", enabled);
+	return heroku_must(heroku, "PATCH",
+	                   heroku_path(heroku, "/apps/%s/features/%s", lookup_field(heroku, "app"), name),
+	                   body, NULL, err);
+}
+
+static bool add(struct heroku *heroku, const char *key, struct error *err)
+{
+	struct value *app, *body = value_map(heroku->arena);
+	const char *name = lookup_field(heroku, "app");
+
+	if (strncmp(key, "feature:", 8) == 0)
+		return set_feature(heroku, key + 8, true, err);
+	if (strncmp(key, "drain:", 6) == 0) {
+		value_set_text(heroku->arena, body, "url", key + 6);
+		return heroku_must(heroku, "POST", heroku_path(heroku, "/apps/%s/log-drains", name), body,
+		                   NULL, err);
+	}
+	const char *pipeline = key + strlen("pipeline:"), *colon = strchr(pipeline, ':');
+	if (!colon || !lookup_app_needed(heroku, name, &app, err))
+		return false;
+	value_set_text(heroku->arena, body, "app", heroku_text_or_null(app, "id"));
+	value_set_text(heroku->arena, body, "pipeline",
+	               arena_text_n(heroku->arena, pipeline, (size_t)(colon - pipeline)));
+	value_set_text(heroku->arena, body, "stage", colon + 1);
+	return heroku_must(heroku, "POST", "/pipeline-couplings", body, NULL, err);
+}
+
+static bool apply(struct step *step, const struct changes *changes, struct error *err)
+{
+	struct heroku heroku;
+
+	if (!heroku_open(&heroku, step, err))
+		return false;
+	for (const struct change *change = changes->first; change; change = change->next)
+		if (!add(&heroku, change->path, err))
+			return fail_while(err, "%s", change->path);
+	return true;
+}
+
+static bool take_away(struct heroku *heroku, const char *key, struct error *err)
+{
+	const char *app = lookup_field(heroku, "app"), *path, *id;
+	struct value *list;
+
+	if (strncmp(key, "feature:", 8) == 0)
+		return set_feature(heroku, key + 8, false, err);
+	bool drain = strncmp(key, "drain:", 6) == 0;
+	path = drain ? heroku_path(heroku, "/apps/%s/log-drains", app)
+	             : heroku_path(heroku, "/apps/%s/pipeline-couplings", app);
+	if (!heroku_list(heroku, path, &list, err))
+		return false;
+	const struct value *found = drain ? lookup_item(list, "url", key + 6)
+	                                  : list ? list->as.items.first : NULL;
+	if (!found)
+		return true;
+	if (!(id = heroku_text(found, "id", err)))
+		return false;
+	path = drain ? heroku_path(heroku, "/apps/%s/log-drains/%s", app, id)
+	             : heroku_path(heroku, "/pipeline-couplings/%s", id);
+	enum heroku_outcome outcome = heroku_write(heroku, "DELETE", path, NULL, NULL, err);
+	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+}
+
+static bool revert(struct step *step, const struct value *before, struct error *err)
+{
+	struct heroku heroku;
+	struct value *app;
+	const struct value *wanted = value_get(before, "wanted");
+
+	if (!heroku_open(&heroku, step, err) ||
+	    !lookup_app(&heroku, lookup_field(&heroku, "app"), &app, err))
+		return false;
+	for (const struct value *one = app && wanted ? wanted->as.items.first : NULL; one; one = one->next)
+		if (!value_get(value_get(before, "now"), one->key) && !take_away(&heroku, one->key, err))
+			return false;
+	return true;
+}
+
+const struct step_module heroku_features = {
+	.name = "heroku.features",
+	.text = "Gives an app the labs features, log drains and pipeline of another one.",
+	.fields = fields,
+	.subjects = (const char *const[]){"heroku/app/${app}/features", NULL},
+	.reads = (const char *const[]){"heroku/app/${like}/features", NULL},
+	.observe = observe,
+	.plan = plan,
+	.apply = apply,
+	.revert = revert,
+};

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* heroku.postgres.copy: a new database with a copy of the data of another app's. */
+#include "steps/heroku/lookup.h"
+#include "steps/heroku/modules.h"
+
+#include <string.h>
+
+static const struct field fields[] = {
+	{"from_app", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL, "The app whose DATABASE is copied."},
+	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app that gets the copy."},
+	{"plan", FIELD_STRING, FIELD_REQUIRED, NULL, NULL, "Its plan: heroku-postgresql:standard-0."},
+	HEROKU_CONNECTION_FIELD,
+	{0},
+};
+
+static const struct field outputs[] = {
+	{"addon", FIELD_STRING, 0, NULL, NULL, "The name of its add-on."},
+	{"database", FIELD_STRING, 0, NULL, NULL, "The same."},
+	{0},
+};
+
+/* The newest transfer into our add-on that was not cancelled; NULL. Its name is ours alone. */
+static bool find_transfer(struct heroku *heroku, const char *name, const struct value **transfer,
+                          struct error *err)
+{
+	struct value *list;
+	const char *path = heroku_path(heroku, "/client/v11/apps/%s/transfers", lookup_field(heroku, "app"));
+
+	*transfer = NULL;
+	if (!heroku_data_get(heroku, path, &list, err))
+		return false;
+	if (list && list->kind != VALUE_LIST)
+		return fail(err, ERROR_FAILED, "the list of transfers is no list");
+	int64_t newest = -1;
+	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
+		const char *to = heroku_text_or_null(one, "to_name");
+		int64_t number = value_get_number(one, "num", 0);
+		if (!to || strcmp(to, name) != 0 || heroku_text_or_null(one, "canceled_at"))
+			continue;
+		if (number >= newest) {
+			*transfer = one;
+			newest = number;
+		}
+	}
+	return true;
+}
+
+static bool is_finished(const struct value *transfer)
+{
+	return heroku_text_or_null(transfer, "finished_at") != NULL;
+}
+
+static bool is_good(const struct value *transfer)
+{
+	return is_finished(transfer) && value_get_bool(transfer, "succeeded", false) &&
+	       value_get_number(transfer, "warnings", 0) == 0;
+}
+
+static bool observe(struct step *step, struct value *seen, struct error *err)
+{
+	struct heroku heroku;
+	struct value *app, *addon = NULL;
+	const struct value *transfer = NULL;
+
+	if (!heroku_open(&heroku, step, err))
+		return false;
+	const char *name = lookup_addon_name(&heroku, lookup_field(&heroku, "app"), "");
+	if (!lookup_app_needed(&heroku, lookup_field(&heroku, "app"), &app, err) ||
+	    (app && !lookup_addon(&heroku, name, &addon, err)) ||
+	    (addon && !find_transfer(&heroku, name, &transfer, err)))
+		return false;
+	value_set_bool(step->arena, seen, "exists", addon != NULL);
+	value_set_bool(step->arena, seen, "copied", transfer && is_good(transfer));
+	step_output_text(step, "addon", name);
+	step_output_text(step, "database", name);
+	return true;
+}
+
+static bool plan(struct step *step, const struct value *seen, struct changes *changes,
+                 struct error *err)
+{
+	(void)err;
+	if (!value_get_bool(seen, "exists", false))
+		changes_add(changes, "addon", NULL, value_get(step->with, "plan"), NULL);
+	if (!value_get_bool(seen, "copied", false))
+		changes_add(changes, "data", NULL, value_get(step->with, "from_app"), "copied from there");
+	return true;
+}
+
+static bool create(struct heroku *heroku, const char *name, struct error *err)
+{
+	struct value *addon, *body = value_map(heroku->arena);
+
+	if (!lookup_addon(heroku, name, &addon, err))
+		return false;
+	if (addon)
+		return true;
+	value_set_text(heroku->arena, body, "plan", lookup_field(heroku, "plan"));
+	value_set_text(heroku->arena, body, "name", name);
+	const char *path = heroku_path(heroku, "/apps/%s/addons", lookup_field(heroku, "app"));
+	enum heroku_outcome outcome = heroku_write(heroku, "POST", path, body, NULL, err);
+	if (outcome != HEROKU_UNSURE)
+		return outcome == HEROKU_DONE;
+	struct error unsure = *err;
+	if (!lookup_addon(heroku, name, &addon, err))
+		return false;
+	*err = unsure;
+	return addon != NULL;
+}
+
+/* Only the default credential's view is copied: with others there, something would be missing. */
+static bool refuse_credentials(struct heroku *heroku, const struct value *source, struct error *err)
+{
+	struct value *database;
+	const char *id = heroku_text(source, "id", err);
+
+	if (!id || !lookup_database(heroku, id, &database, err))
+		return false;
+	int64_t count = value_get_number(database, "credentials", 1);
+	return count <= 1 || fail(err, ERROR_REFUSED,
+	                          "the source database has %lld credentials; a copy would carry over "
+	                          "only what the default one sees",
+	                          (long long)count);
+}
+
+static bool start(struct heroku *heroku, const struct value *addon, struct error *err)
+{
+	struct value *source, *body = value_map(heroku->arena);
+	const char *from = lookup_field(heroku, "from_app"), *id = heroku_text(addon, "id", err);
+
+	if (!id || !lookup_primary(heroku, from, &source, err))
+		return false;
+	if (!source)
+		return fail(err, ERROR_FAILED, "%s has no add-on attached as DATABASE to copy", from);
+	if (!refuse_credentials(heroku, source, err))
+		return false;
+	struct value *from_url = lookup_database_url(heroku, source, err);
+	struct value *to_url = from_url ? lookup_database_url(heroku, addon, err) : NULL;
+	if (!to_url)
+		return false;
+	if (value_equal(from_url, to_url))
+		return fail(err, ERROR_REFUSED, "source and target are the same database");
+	value_set_text(heroku->arena, body, "from_name", heroku_text_or_null(source, "name"));
+	value_set(heroku->arena, body, "from_url", from_url);
+	value_set_text(heroku->arena, body, "to_name", heroku_text_or_null(addon, "name"));
+	value_set(heroku->arena, body, "to_url", to_url);
+	const char *path = heroku_path(heroku, "/client/v11/databases/%s/transfers", id);
+	return heroku_data_write(heroku, "POST", path, body, NULL, err) == HEROKU_DONE;
+}
+
+static bool judge(const struct value *transfer, struct error *err)
+{
+	int64_t warnings = value_get_number(transfer, "warnings", 0);
+
+	if (is_good(transfer))
+		return true;
+	if (value_get_bool(transfer, "succeeded", false))
+		return fail(err, ERROR_FAILED,
+		            "the copy finished with %lld warnings: rows or objects may be missing",
+		            (long long)warnings);
+	return fail(err, ERROR_FAILED, "the copy failed; see the logs of transfer %lld",
+	            (long long)value_get_number(transfer, "num", 0));
+}
+
+static bool apply(struct step *step, const struct changes *changes, struct error *err)
+{
+	struct heroku heroku;
+	struct value *addon, *database;
+	const struct value *transfer;
+
+	(void)changes;
+	if (!heroku_open(&heroku, step, err))
+		return false;
+	const char *name = lookup_addon_name(&heroku, lookup_field(&heroku, "app"), "");
+	if (!create(&heroku, name, err) || !lookup_wait_addon(&heroku, name, &addon, err))
+		return false;
+	const char *id = heroku_text(addon, "id", err);
+	if (!id || !lookup_wait_database(&heroku, id, &database, err) ||
+	    !find_transfer(&heroku, name, &transfer, err))
+		return false;
+	if ((!transfer || (is_finished(transfer) && !is_good(transfer))) &&
+	    !start(&heroku, addon, err))
+		return fail_while(err, "start the copy");
+	for (int poll = 0;; poll++) {
+		if (!find_transfer(&heroku, name, &transfer, err))
+			return false;
+		if (transfer && is_finished(transfer))
+			return judge(transfer, err);
+		step_progress(step, "copied %lld bytes",
+		              (long long)value_get_number(transfer, "processed_bytes", 0));
+		if (!lookup_pause(&heroku, poll, err))
+			return false;
+	}
+}
+
+static bool revert(struct step *step, const struct value *before, struct error *err)
+{
+	struct heroku heroku;
+
+	if (!heroku_open(&heroku, step, err))
+		return false;
+	const char *app = lookup_field(&heroku, "app");
+	const char *name = lookup_addon_name(&heroku, app, "");
+	if (value_get_bool(before, "exists", true))
+		return true;
+	enum heroku_outcome outcome = heroku_write(
+		&heroku, "DELETE", heroku_path(&heroku, "/apps/%s/addons/%s", app, name), NULL, NULL, err);
+	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+}
+
+const struct step_module heroku_postgres_copy = {
+	.name = "heroku.postgres.copy",
+	.text = "Makes a database with a copy of the data of another app's.",
+	.fields = fields,
+	.outputs = outputs,
+	.subjects = (const char *const[]){"heroku/addon/${addon}", NULL},
+	.reads = (const char *const[]){"heroku/app/${from_app}/database", NULL},
+	.observe = observe,
+	.plan = plan,
+	.apply = apply,
+	.revert = revert,
+};
