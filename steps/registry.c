@@ -1,22 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /* Every module, connection and metric there is: one line each. */
+#include "steps/git/git.h"
 #include "steps/registry.h"
 
-#include "steps/git/git.h"
+#include "steps/heroku/client.h"
+#include "steps/heroku/modules.h"
 #include "steps/local/local.h"
 
 static const struct step_module *const modules[] = {
 	&git_remotes,
+	&heroku_addons_check,
+	&heroku_app,
+	&heroku_buildpacks,
+	&heroku_config,
+	&heroku_addons,
+	&heroku_release,
+	&heroku_collaborators,
+	&heroku_features,
+	&heroku_certificate,
+	&heroku_postgres_follower,
+	&heroku_postgres_unfollow,
+	&heroku_postgres_promote,
+	&heroku_postgres_copy,
+	&heroku_maintenance,
+	&heroku_formation,
+	&heroku_domain,
+	&heroku_addon_destroyed,
+	&heroku_app_destroyed,
 	&local_manual,
 	&local_wait,
 	NULL,
 };
 
 static const struct connection_kind *const connections[] = {
+	&heroku_connection,
 	NULL,
 };
 
 static const struct metric *const metrics[] = {
+	heroku_metrics,
 	local_time,
 	NULL,
 };
