@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Every module, connection and metric there is: one line each. */
-#include "steps/git/git.h"
 #include "steps/registry.h"
 
+#include "steps/git/git.h"
 #include "steps/heroku/client.h"
 #include "steps/heroku/modules.h"
 #include "steps/local/local.h"
