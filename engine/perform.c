@@ -61,15 +61,43 @@ static struct value *describe_changes(struct arena *arena, const struct changes 
 	return list;
 }
 
+/* "dns/${names}/ttl" over a list gives a subject for each item. */
+static const struct value *list_in(const char *template, const struct value *with)
+{
+	for (const struct value *item = with->as.items.first; item; item = item->next) {
+		const char *at = strstr(template, item->key);
+		if (item->kind == VALUE_LIST && at && at >= template + 2 &&
+		    strncmp(at - 2, "${", 2) == 0 && at[strlen(item->key)] == '}')
+			return item;
+	}
+	return NULL;
+}
+
+static void add_subject(struct step *step, const char *template, const struct value *with,
+                        struct value *list)
+{
+	char *subject = resolve_template(template, with, step->outputs, step->arena);
+
+	if (subject)
+		value_add(list, value_text(step->arena, subject));
+}
+
 static struct value *subjects_of(struct step *step)
 {
 	struct value *list = value_list(step->arena);
 	const char *const *templates = step->module->subjects;
 
 	for (size_t i = 0; templates && templates[i]; i++) {
-		char *subject = resolve_template(templates[i], step->with, step->outputs, step->arena);
-		if (subject)
-			value_add(list, value_text(step->arena, subject));
+		const struct value *many = list_in(templates[i], step->with);
+		if (!many) {
+			add_subject(step, templates[i], step->with, list);
+			continue;
+		}
+		for (const struct value *one = many->as.items.first; one; one = one->next) {
+			struct value *with = value_copy(step->arena, step->with);
+			value_set(step->arena, with, many->key, value_copy(step->arena, one));
+			add_subject(step, templates[i], with, list);
+		}
 	}
 	return list;
 }

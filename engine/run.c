@@ -81,17 +81,30 @@ static bool any_encloses(const struct value *outer, const struct value *inner)
 	return false;
 }
 
+static bool is_taken_over(const struct run *run, const struct run_step *step,
+                          const char *subject)
+{
+	for (size_t i = 0; i < run->step_room; i++) {
+		const struct run_step *other = run->steps[i];
+		if (!other || other == step || other->state != RUN_DONE || !other->subjects ||
+		    other->done_seq <= step->done_seq)
+			continue;
+		for (const struct value *one = other->subjects->as.items.first; one; one = one->next)
+			if (encloses(value_reveal(one), subject))
+				return true;
+	}
+	return false;
+}
+
 bool run_superseded(struct run *run, const char *id)
 {
 	const struct run_step *step = run_step(run, id);
+	const struct value *subjects = step->subjects;
 
-	for (size_t i = 0; i < run->step_room; i++) {
-		const struct run_step *other = run->steps[i];
-		if (other && other != step && other->state == RUN_DONE &&
-		    other->done_seq > step->done_seq && any_encloses(other->subjects, step->subjects))
-			return true;
-	}
-	return false;
+	for (const struct value *one = subjects ? subjects->as.items.first : NULL; one; one = one->next)
+		if (!is_taken_over(run, step, value_reveal(one)))
+			return false;
+	return subjects && subjects->as.items.count > 0;
 }
 
 /* What another step did to the same thing is no longer in force: earlier steps look again. */

@@ -75,7 +75,7 @@ const char *run_identity(const struct run *run);
 /* How many different people approved the step for the digest in force. */
 int64_t run_approvals(const struct run *run, const char *step);
 
-/* A step that was done later governs the same subject, or one that encloses it. */
+/* For each of its subjects, a step that was done later governs the same one or one around it. */
 bool run_superseded(struct run *run, const char *id);
 
 /* "done", "waiting", ...: for people and for --json. */

@@ -2,12 +2,16 @@
 /* Every module, connection and metric there is: one line each. */
 #include "steps/registry.h"
 
+#include "steps/dns/zone.h"
 #include "steps/git/git.h"
 #include "steps/heroku/client.h"
 #include "steps/heroku/modules.h"
+#include "steps/http/check.h"
 #include "steps/local/local.h"
 
 static const struct step_module *const modules[] = {
+	&dns_record,
+	&dns_ttl,
 	&git_remotes,
 	&heroku_addons_check,
 	&heroku_app,
@@ -27,18 +31,23 @@ static const struct step_module *const modules[] = {
 	&heroku_domain,
 	&heroku_addon_destroyed,
 	&heroku_app_destroyed,
+	&http_check,
 	&local_manual,
 	&local_wait,
 	NULL,
 };
 
 static const struct connection_kind *const connections[] = {
+	&dns_manual,
+	&dns_rfc2136,
 	&heroku_connection,
 	NULL,
 };
 
 static const struct metric *const metrics[] = {
+	dns_metrics,
 	heroku_metrics,
+	http_metrics,
 	local_time,
 	NULL,
 };
