@@ -144,8 +144,12 @@ static void print_preview(const struct invocation *invocation, const struct way_
 static int go_back(const struct invocation *invocation, struct session *session)
 {
 	struct error err = {0};
-	struct report report = {.stream = stderr, .json = invocation->given[OPTION_JSON],
-	                        .color = show_wants_color(NULL, stderr)};
+	struct report report = {
+		.stream = invocation->given[OPTION_JSON] ? stdout : stderr,
+		.json = invocation->given[OPTION_JSON],
+		.color = show_wants_color(invocation->text[OPTION_COLOR], stderr),
+		.going_back = true,
+	};
 	struct walk_options options = {
 		.mode = WALK_REVERT,
 		.plan = session->plan,
@@ -157,6 +161,7 @@ static int go_back(const struct invocation *invocation, struct session *session)
 	};
 	struct walk_result result;
 
+	fflush(stdout);
 	if (!is_confirmed(invocation, session->plan))
 		return EXIT_BAD_USAGE;
 	if (!session_resolve(session, &err) || !session_take(session, TAKE_OPEN, "rollback", &err))
@@ -184,7 +189,8 @@ static int preview_or_go(const struct invocation *invocation, struct session *se
 	                                     &session->arena, &err);
 	if (err.kind != ERROR_NONE)
 		return command_fail(&err);
-	print_preview(invocation, back);
+	if (!invocation->given[OPTION_JSON] || invocation->given[OPTION_PREVIEW])
+		print_preview(invocation, back);
 	return invocation->given[OPTION_PREVIEW] || !back ? EXIT_DONE : go_back(invocation, session);
 }
 

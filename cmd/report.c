@@ -110,11 +110,11 @@ static int exit_code(const struct walk_result *result)
 	return EXIT_FAILED;
 }
 
-static const char *next_command(const struct walk_result *result)
+static const char *next_command(const struct report *report, const struct walk_result *result)
 {
 	switch (result->outcome) {
 	case WALK_DONE:
-		return "plan diff";
+		return report->going_back ? "plan apply" : "plan diff";
 	case WALK_PARKED:
 	case WALK_INTERRUPTED:
 	case WALK_FAILED:
@@ -162,9 +162,13 @@ int report_result(const struct report *report, const struct plan *plan,
 		return exit_code(result);
 	}
 	bool good = result->outcome == WALK_DONE;
-	show_line(stream, report->color, good ? TONE_GOOD : TONE_WARN, "%s: %s (%zu steps done, %zu changed, %zu failed)",
-	          plan->name, outcome_words[result->outcome], result->done, result->changed,
-	          result->failed);
+	if (good && report->going_back)
+		show_line(stream, report->color, TONE_GOOD, "%s: back to before the step", plan->name);
+	else
+		show_line(stream, report->color, good ? TONE_GOOD : TONE_WARN,
+		          "%s: %s (%zu steps done, %zu changed, %zu failed)", plan->name,
+		          outcome_words[result->outcome], result->done, result->changed,
+		          result->failed);
 	if (result->error.kind != ERROR_NONE)
 		show_line(stream, report->color, TONE_BAD, "  %s%s%s", result->step,
 		          result->step[0] ? ": " : "", result->error.text);
@@ -172,7 +176,7 @@ int report_result(const struct report *report, const struct plan *plan,
 		show_line(stream, false, TONE_PLAIN, "  downtime %s of a budget of %s",
 		          clock_duration_text(&arena, result->downtime_ms),
 		          clock_duration_text(&arena, plan->downtime_budget_ms));
-	show_line(stream, false, TONE_PLAIN, "Next: %s %s", next_command(result), plan->file);
+	show_line(stream, false, TONE_PLAIN, "Next: %s %s", next_command(report, result), plan->file);
 	arena_free(&arena);
 	return exit_code(result);
 }

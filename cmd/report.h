@@ -10,6 +10,7 @@
 struct report {
 	FILE *stream;
 	bool json, color;
+	bool going_back;       /* success means that it was undone */
 	int64_t waiting_at_ms; /* real clock, when a wait was last printed */
 };
 

@@ -225,7 +225,7 @@ bool session_take(struct session *session, enum session_take how, const char *mo
 	if (!run_load(&session->run, session->journal, err))
 		return false;
 	bool fresh = session->run.number == 0 || (!session->run.open && how == TAKE_AGAIN);
-	bool same = session->run.digest && strcmp(session->run.digest, session->plan->digest) == 0;
+	bool same = !fresh && session->run.digest && strcmp(session->run.digest, session->plan->digest) == 0;
 	if (fresh ? !begin_run(session, err) : !same && !take_changed_plan(session, how, err))
 		return false;
 	return record_start(session, mode, err);

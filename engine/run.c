@@ -282,6 +282,9 @@ void run_apply(struct run *run, const struct record *record)
 		fold_end(run, record);
 		break;
 	case RECORD_START:
+		run->outcome = NULL; /* not known until it ends */
+		run->open = true;
+		break;
 	case RECORD_NOTE:
 	case RECORD_KINDS:
 		break;
