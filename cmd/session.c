@@ -165,14 +165,14 @@ static void compare_steps(struct session *session, struct text *changed, struct 
 			continue;
 		text_format(changed, "%s%s (%s)", changed->length ? ", " : "", step->key,
 		            old ? "changed" : "new");
-		if (run_step(&session->run, step->key)->state == RUN_DONE)
+		if (run_any_done(&session->run, step->key))
 			text_format(done, "%s%s", done->length ? ", " : "", step->key);
 	}
 	for (const struct value *old = then ? then->as.items.first : NULL; old; old = old->next) {
 		if (value_get(now, old->key))
 			continue;
 		text_format(changed, "%s%s (removed)", changed->length ? ", " : "", old->key);
-		if (run_step(&session->run, old->key)->state == RUN_DONE)
+		if (run_any_done(&session->run, old->key))
 			text_format(done, "%s%s", done->length ? ", " : "", old->key);
 	}
 	if (!value_equal(value_get(session->run.begin, "inputs"), inputs_in_force(session)))

@@ -79,6 +79,8 @@ void idle_park(struct walking *walking)
 		    !waits_long(walking, &walking->tasks[i]))
 			return;
 	const struct task *task = &walking->tasks[0];
+	for (size_t i = 1; task->state == TASK_SERVING && i < walking->task_count; i++)
+		task = &walking->tasks[i];
 	struct arena arena = {0};
 	result->outcome = WALK_PARKED;
 	snprintf(result->step, sizeof result->step, "%s", task->step->id);

@@ -276,6 +276,10 @@ static bool take_failure(const struct hearing *hearing, const char *kind, const 
 	struct value *body = value_map(hearing->arena);
 
 	task->closed_with_word = true;
+	if (task->state == TASK_SERVING && !task->dropped) {
+		service_died(walking, task, text);
+		return true;
+	}
 	if (task->dropped && !task->timed_out)
 		return true; /* we asked it to end; an open intent is looked up next time */
 	if (task->timed_out)

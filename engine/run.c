@@ -55,6 +55,19 @@ struct run_step *run_step(struct run *run, const char *id)
 	return run->steps[slot];
 }
 
+bool run_any_done(const struct run *run, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < run->step_room; i++) {
+		const struct run_step *step = run->steps[i];
+		if (step && step->state == RUN_DONE && strncmp(step->id, name, length) == 0 &&
+		    (step->id[length] == '\0' || step->id[length] == '['))
+			return true;
+	}
+	return false;
+}
+
 struct run *run_writable(const struct run *run)
 {
 	return (struct run *)(uintptr_t)run;

@@ -64,6 +64,9 @@ void run_apply(struct run *run, const struct record *record);
 /* Never NULL: a step that is not known yet is added, pending. */
 struct run_step *run_step(struct run *run, const char *id);
 
+/* Whether the step of that name, or any instance of its for_each, is done. */
+bool run_any_done(const struct run *run, const char *name);
+
 /* The same run without const, for readers that only look steps up. */
 struct run *run_writable(const struct run *run);
 

@@ -159,6 +159,7 @@ static bool begin(struct walking *walking)
 	walking->changes_ahead = arena_array(arena, count, sizeof *walking->changes_ahead);
 	walking->ready = arena_array(arena, 2 * count, sizeof *walking->ready);
 	walking->predicted = value_map(arena);
+	walking->restarts = arena_array(arena, count, sizeof *walking->restarts);
 	if (walking->options->mode == WALK_REVERT) {
 		walking->roll_back_to = walking->options->back_to;
 		walking->ending = true;
@@ -291,25 +292,6 @@ static void obey_signals(struct walking *walking)
 	stop_all(walking, true);
 }
 
-/* Services end when all that use them are settled, or when nothing else runs at the end. */
-static void release_services(struct walking *walking)
-{
-	for (size_t i = 0; i < walking->task_count; i++) {
-		struct task *task = &walking->tasks[i];
-		bool needed = false;
-		if (task->state != TASK_SERVING || task->kill_at_ms)
-			continue;
-		for (size_t u = 0; u < task->step->user_count && !walking->ending; u++) {
-			size_t order = task->step->users[u]->order;
-			needed |= walking->included[order] && walking->settled[order] == SETTLED_NOT;
-		}
-		if (needed)
-			continue;
-		task->dropped = true;
-		task_stop(task);
-	}
-}
-
 /* ---- The loop ---- */
 
 /* Nothing runs any more. True when the walk goes on all the same: it turns back. */
@@ -330,7 +312,8 @@ static bool one_round(struct walking *walking)
 	if (walking->ending && !walking->going_back)
 		stop_all(walking, walking->result->outcome == WALK_PARKED || walking->roll_back_to ||
 		                          walking->signalled_at_ms != 0);
-	release_services(walking);
+	if (!service_tend(walking))
+		return false;
 	if (!listen_to_tasks(walking))
 		return false;
 	idle_enforce_timeouts(walking);
@@ -342,7 +325,7 @@ static bool one_round(struct walking *walking)
 
 static bool is_over(struct walking *walking)
 {
-	if (walking->task_count > 0)
+	if (walking->task_count > 0 || service_is_due(walking))
 		return false;
 	if (walking->ready_first < walking->ready_count && !walking->ending)
 		return false;

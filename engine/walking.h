@@ -36,6 +36,12 @@ struct task {
 
 enum settled { SETTLED_NOT, SETTLED_DONE, SETTLED_FAILED };
 
+/* A service that ended before its time is started again, each time later. */
+struct restart {
+	int64_t at_ms; /* real clock; 0: none is due */
+	int64_t tries;
+};
+
 struct walking {
 	const struct walk_options *options;
 	struct walk_result *result;
@@ -48,6 +54,7 @@ struct walking {
 	bool *changes_ahead;        /* LOOK: the step or something before it has changes */
 	const struct plan_step **ready; /* FIFO of steps whose needs are settled */
 	size_t ready_first, ready_count;
+	struct restart *restarts;   /* by order */
 	struct value *predicted;    /* LOOK: MAP id -> outputs */
 	bool paused;
 	bool ending;                /* no new steps; tasks are being stopped or finish */
@@ -78,6 +85,12 @@ bool back_step(struct walking *walking);
 void idle_enforce_timeouts(struct walking *walking);
 void idle_jump(struct walking *walking);
 void idle_park(struct walking *walking);
+
+/* service.c: ends services that nobody needs any more, starts those again that died. */
+bool service_tend(struct walking *walking);
+bool service_is_due(const struct walking *walking);
+/* It ended without being asked: it will be started again, and people are told why it ended. */
+void service_died(struct walking *walking, const struct task *task, const char *text);
 
 /* walk.c */
 size_t walking_running(const struct walking *walking); /* tasks, but for services */

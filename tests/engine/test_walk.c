@@ -255,6 +255,35 @@ static void a_used_up_downtime_budget_takes_the_way_back(void **state)
 	world_end(&world);
 }
 
+static void a_service_runs_as_long_as_it_is_needed_and_is_started_again_when_it_dies(void **state)
+{
+	struct world world;
+	(void)state;
+
+	world_begin(&world, HEAD
+	            "steps:\n"
+	            "  stream: {uses: test.serve}\n"
+	            "  user:\n"
+	            "    uses: test.file\n"
+	            "    needs: [stream]\n"
+	            "    with: {path: a, content: x}\n"
+	            "    preconditions: [{check: test.number, of: go, equals: 1 commits, within: 30s}]\n");
+	pid_t child = fork();
+	if (child == 0) {
+		for (int i = 0; i < 200 && world_effects(&world, "serve stream") < 3; i++)
+			usleep(50000);
+		world_write(&world, "go", "1");
+		_exit(0);
+	}
+	world_walk(&world, WALK_APPLY, NULL);
+	waitpid(child, NULL, 0);
+	assert_int_equal(world.result.outcome, WALK_DONE);
+	assert_int_equal(world_effects(&world, "serve stream"), 3);
+	assert_int_equal(world_effects(&world, "served stream"), 1);
+	assert_string_equal(world_read(&world, "a"), "x");
+	world_end(&world);
+}
+
 /* The process group is killed at the Nth record, before or after it is durable. */
 extern int crash_at_append;
 
@@ -354,6 +383,8 @@ int main(void)
 		cmocka_unit_test(a_run_without_its_approval_parks_and_goes_on_with_it),
 		cmocka_unit_test(a_step_that_exceeds_its_timeout_is_stopped),
 		cmocka_unit_test(a_used_up_downtime_budget_takes_the_way_back),
+		cmocka_unit_test(
+			a_service_runs_as_long_as_it_is_needed_and_is_started_again_when_it_dies),
 		cmocka_unit_test(a_kill_at_any_record_leaves_the_same_world),
 		cmocka_unit_test(a_kill_on_the_way_back_leaves_the_world_as_it_was),
 		cmocka_unit_test(a_signal_ends_the_walk_in_good_order),

@@ -209,6 +209,38 @@ static const struct step_module hang_module = {
 	.revert = revert_fail,
 };
 
+/* ---- test.serve: dies the first two times, then serves ---- */
+
+static bool observe_serve(struct step *step, struct value *seen, struct error *err)
+{
+	(void)err;
+	value_set_bool(step->arena, seen, "ready", true);
+	return true;
+}
+
+static bool serve(struct step *step, struct error *err)
+{
+	const char *text = ledger(step->arena, step_directory(step));
+	const char *line = arena_printf(step->arena, "serve %s", step->id);
+	int times = count_lines(text, line);
+
+	add_effect(step, "serve");
+	if (times < 2)
+		return fail(err, ERROR_FAILED, "it was told to die");
+	while (step_sleep(step, 100, err))
+		;
+	add_effect(step, "served");
+	return true;
+}
+
+static const struct step_module serve_module = {
+	.name = "test.serve",
+	.text = "Serves.",
+	.traits = STEP_SERVICE | STEP_READ_ONLY,
+	.observe = observe_serve,
+	.serve = serve,
+};
+
 /* ---- test.number ---- */
 
 static bool measure_number(struct step *step, const struct value *of, struct reading *reading,
@@ -228,7 +260,8 @@ static const struct metric numbers[] = {
 	{0},
 };
 
-static const struct step_module *const modules[] = {&file_module, &fail_module, &hang_module, NULL};
+static const struct step_module *const modules[] = {&file_module, &fail_module, &hang_module,
+                                                    &serve_module, NULL};
 static const struct connection_kind *const connections[] = {NULL};
 static const struct metric *const metrics[] = {numbers, NULL};
 

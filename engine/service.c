@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* Services: steps that run on after they are satisfied, as long as other steps need them. */
+#include "engine/base/clock.h"
+#include "engine/walking.h"
+
+#include <stdio.h>
+
+#define FIRST_PAUSE_MS 500
+#define LONGEST_PAUSE_MS 60000
+
+static bool is_needed(const struct walking *walking, const struct plan_step *step)
+{
+	if (walking->ending)
+		return false;
+	for (size_t i = 0; i < step->user_count; i++) {
+		size_t order = step->users[i]->order;
+		if (walking->included[order] && walking->settled[order] == SETTLED_NOT)
+			return true;
+	}
+	return false;
+}
+
+static void release(struct walking *walking)
+{
+	for (size_t i = 0; i < walking->task_count; i++) {
+		struct task *task = &walking->tasks[i];
+		if (task->state != TASK_SERVING || task->kill_at_ms || is_needed(walking, task->step))
+			continue;
+		task->dropped = true;
+		task_stop(task);
+	}
+}
+
+void service_died(struct walking *walking, const struct task *task, const char *text)
+{
+	struct restart *restart = &walking->restarts[task->step->order];
+	int64_t pause_ms = FIRST_PAUSE_MS;
+	char note[600];
+
+	for (int64_t i = 0; i < restart->tries && pause_ms < LONGEST_PAUSE_MS; i++)
+		pause_ms *= 2;
+	restart->tries++;
+	restart->at_ms = clock_real_ms() + (pause_ms < LONGEST_PAUSE_MS ? pause_ms : LONGEST_PAUSE_MS);
+	snprintf(note, sizeof note, "the service ended (%s); it is started again in %lld ms", text,
+	         (long long)(restart->at_ms - clock_real_ms()));
+	walking_tell(walking, NEWS_RETRY, task->step, note, NULL);
+}
+
+bool service_is_due(const struct walking *walking)
+{
+	for (size_t i = 0; i < walking->options->plan->step_count; i++)
+		if (walking->restarts[i].at_ms && is_needed(walking, &walking->options->plan->steps[i]))
+			return true;
+	return false;
+}
+
+static bool restart(struct walking *walking)
+{
+	for (size_t i = 0; i < walking->options->plan->step_count; i++) {
+		const struct plan_step *step = &walking->options->plan->steps[i];
+		struct restart *due = &walking->restarts[i];
+		if (!due->at_ms || clock_real_ms() < due->at_ms || !is_needed(walking, step))
+			continue;
+		due->at_ms = 0;
+		if (!task_start(walking, step, walking->options->mode))
+			return fail(&walking->result->error, ERROR_FAILED,
+			            "start the service of step %s again", step->id);
+	}
+	return true;
+}
+
+bool service_tend(struct walking *walking)
+{
+	release(walking);
+	return restart(walking);
+}
