@@ -5,6 +5,7 @@
 #include "engine/base/text.h"
 #include "engine/condition.h"
 #include "engine/host.h"
+#include "engine/look.h"
 #include "engine/resolve.h"
 
 #include <sodium.h>
@@ -43,126 +44,6 @@ static void make_token(const struct job *job, char token[13])
 		snprintf(token + 2 * i, 3, "%02x", hash[i]);
 }
 
-static struct value *describe_changes(struct arena *arena, const struct changes *changes)
-{
-	struct value *list = value_list(arena);
-
-	for (const struct change *change = changes->first; change; change = change->next) {
-		struct value *map = value_map(arena);
-		value_set_text(arena, map, "path", change->path);
-		if (change->from)
-			value_set(arena, map, "from", value_copy(arena, change->from));
-		if (change->to)
-			value_set(arena, map, "to", value_copy(arena, change->to));
-		if (change->note)
-			value_set_text(arena, map, "note", change->note);
-		value_add(list, map);
-	}
-	return list;
-}
-
-/* "dns/${names}/ttl" over a list gives a subject for each item. */
-static const struct value *list_in(const char *template, const struct value *with)
-{
-	for (const struct value *item = with->as.items.first; item; item = item->next) {
-		const char *at = strstr(template, item->key);
-		if (item->kind == VALUE_LIST && at && at >= template + 2 &&
-		    strncmp(at - 2, "${", 2) == 0 && at[strlen(item->key)] == '}')
-			return item;
-	}
-	return NULL;
-}
-
-static void add_subject(struct step *step, const char *template, const struct value *with,
-                        struct value *list)
-{
-	char *subject = resolve_template(template, with, step->outputs, step->arena);
-
-	if (subject)
-		value_add(list, value_text(step->arena, subject));
-}
-
-static struct value *subjects_of(struct step *step)
-{
-	struct value *list = value_list(step->arena);
-	const char *const *templates = step->module->subjects;
-
-	for (size_t i = 0; templates && templates[i]; i++) {
-		const struct value *many = list_in(templates[i], step->with);
-		if (!many) {
-			add_subject(step, templates[i], step->with, list);
-			continue;
-		}
-		for (const struct value *one = many->as.items.first; one; one = one->next) {
-			struct value *with = value_copy(step->arena, step->with);
-			value_set(step->arena, with, many->key, value_copy(step->arena, one));
-			add_subject(step, templates[i], with, list);
-		}
-	}
-	return list;
-}
-
-/* ---- Looking ---- */
-
-static bool compare_by_table(struct step *step, const struct value *seen, struct changes *changes)
-{
-	struct value *wanted = value_map(step->arena);
-
-	for (const struct value *item = step->with->as.items.first; item; item = item->next)
-		if (value_get(seen, item->key))
-			value_set(step->arena, wanted, item->key, value_copy(step->arena, item));
-	changes_compare(changes, "", seen, wanted);
-	return true;
-}
-
-static bool look(struct step *step, struct value **seen, struct changes *changes, struct error *err)
-{
-	*seen = value_map(step->arena);
-	*changes = (struct changes){.arena = step->arena};
-	step->outputs = value_map(step->arena);
-	if (!step->module->observe(step, *seen, err))
-		return fail_while(err, "look");
-	if (step->module->plan)
-		return step->module->plan(step, *seen, changes, err) || fail_while(err, "compare");
-	return compare_by_table(step, *seen, changes);
-}
-
-static bool send_looked(struct step *step, const struct changes *changes, struct error *err)
-{
-	struct value *message = host_message(step, "looked");
-
-	value_set(step->arena, message, "changes", describe_changes(step->arena, changes));
-	value_set(step->arena, message, "outputs", step->outputs);
-	value_set(step->arena, message, "subjects", subjects_of(step));
-	return host_send(step, message, err);
-}
-
-/* A field that must be there but is not known yet: there is nothing to look at. */
-static const struct value *unknown_field(const struct step *step)
-{
-	const struct field *field = step->module->fields;
-
-	for (; field && field->name; field++) {
-		const struct value *given = value_get(step->with, field->name);
-		if ((field->flags & FIELD_REQUIRED) && given && value_has_unknown(given))
-			return given;
-	}
-	return NULL;
-}
-
-static bool only_look(struct step *step, struct error *err)
-{
-	struct value *seen;
-	struct changes changes = {.arena = step->arena};
-	const struct value *unknown = unknown_field(step);
-
-	if (!unknown)
-		return look(step, &seen, &changes, err) && send_looked(step, &changes, err);
-	const char *note = arena_printf(step->arena, "%s is known only later", unknown->key);
-	changes_add(&changes, unknown->key, NULL, unknown, note);
-	return send_looked(step, &changes, err);
-}
-
 /* ---- Acting ---- */
 
 /* Offers what it is about to do until the engine says go; conditions are measured each time anew. */
@@ -194,7 +75,7 @@ static bool verify(struct step *step, struct error *err)
 
 	if (step->module->verify)
 		return step->module->verify(step, err) || fail_while(err, "verify");
-	if (!look(step, &seen, &left, err))
+	if (!look_at(step, &seen, &left, err))
 		return fail_while(err, "verify");
 	if (left.count == 0)
 		return true;
@@ -217,7 +98,7 @@ static bool send_done(struct step *step, bool changed, struct error *err)
 	struct value *message = host_message(step, "done");
 
 	value_set(step->arena, message, "outputs", step->outputs);
-	value_set(step->arena, message, "subjects", subjects_of(step));
+	value_set(step->arena, message, "subjects", look_subjects(step));
 	value_set_bool(step->arena, message, "changed", changed);
 	return host_send(step, message, err);
 }
@@ -236,8 +117,8 @@ static bool announce(struct step *step, const struct value *seen, const struct c
 		return true;
 	const struct value *before = step->before ? step->before : seen;
 	value_set(step->arena, ready, "before", value_copy(step->arena, before));
-	value_set(step->arena, ready, "changes", describe_changes(step->arena, changes));
-	value_set(step->arena, ready, "subjects", subjects_of(step));
+	value_set(step->arena, ready, "changes", look_describe(step->arena, changes));
+	value_set(step->arena, ready, "subjects", look_subjects(step));
 	if (!get_go_ahead(step, ready, err))
 		return false;
 	attempt->may_act = true;
@@ -254,7 +135,7 @@ static bool try_once(struct step *step, struct attempt *attempt, struct error *e
 	struct value *seen;
 	struct changes changes;
 
-	if (!look(step, &seen, &changes, err))
+	if (!look_at(step, &seen, &changes, err))
 		return false;
 	if (changes.count > 0) {
 		if (!announce(step, seen, &changes, attempt, err) ||
@@ -396,7 +277,7 @@ static bool carry_out(const struct job *job, struct step *step, struct error *er
 		return false;
 	switch (job->mode) {
 	case WALK_LOOK:
-		return only_look(step, err);
+		return look_only(step, err);
 	case WALK_APPLY:
 		return act(step, err);
 	case WALK_REVERT:

@@ -75,7 +75,7 @@ struct run *run_writable(const struct run *run)
 
 /* ---- Subjects ---- */
 
-static bool encloses(const char *outer, const char *inner)
+bool run_encloses(const char *outer, const char *inner)
 {
 	size_t length = strlen(outer);
 
@@ -89,7 +89,7 @@ static bool any_encloses(const struct value *outer, const struct value *inner)
 	for (const struct value *a = outer->as.items.first; a; a = a->next)
 		for (const struct value *b = inner->as.items.first; b; b = b->next)
 			if (a->kind == VALUE_TEXT && b->kind == VALUE_TEXT &&
-			    encloses(a->as.text, b->as.text))
+			    run_encloses(a->as.text, b->as.text))
 				return true;
 	return false;
 }
@@ -103,7 +103,7 @@ static bool is_taken_over(const struct run *run, const struct run_step *step,
 		    other->done_seq <= step->done_seq)
 			continue;
 		for (const struct value *one = other->subjects->as.items.first; one; one = one->next)
-			if (encloses(value_reveal(one), subject))
+			if (run_encloses(value_reveal(one), subject))
 				return true;
 	}
 	return false;

@@ -78,6 +78,9 @@ const char *run_identity(const struct run *run);
 /* How many different people approved the step for the digest in force. */
 int64_t run_approvals(const struct run *run, const char *step);
 
+/* The outer subject is the inner one, or stands around it ("heroku/app/x" and "heroku/app/x/config"). */
+bool run_encloses(const char *outer, const char *inner);
+
 /* For each of its subjects, a step that was done later governs the same one or one around it. */
 bool run_superseded(struct run *run, const char *id);
 

@@ -69,6 +69,29 @@ static void a_look_after_the_run_compares_only_the_last_word_on_each_subject(voi
 	world_end(&world);
 }
 
+static void a_look_passes_over_what_was_compared_with_something_now_gone(void **state)
+{
+	struct world world;
+	(void)state;
+
+	world_begin(&world, HEAD
+	            "steps:\n"
+	            "  copy: {uses: test.copy, with: {path: new, like: old}}\n"
+	            "  retire: {uses: test.gone, needs: [copy], with: {path: old},"
+	            " irreversible: It is gone.}\n");
+	world_write(&world, "old", "x");
+	world_walk(&world, WALK_APPLY, NULL);
+	assert_int_equal(world.result.outcome, WALK_DONE);
+	assert_string_equal(world_read(&world, "new"), "x");
+	world_walk(&world, WALK_LOOK, NULL);
+	assert_int_equal(world.result.failed, 0);
+	assert_int_equal(world.result.changed, 0);
+	world_write(&world, "old", "back again"); /* behind our back */
+	world_walk(&world, WALK_LOOK, NULL);
+	assert_int_equal(world.result.changed, 1);
+	world_end(&world);
+}
+
 static void only_errors_that_may_be_retried_are_retried(void **state)
 {
 	struct world world;
@@ -374,6 +397,7 @@ int main(void)
 		cmocka_unit_test(steps_run_in_the_order_of_their_needs),
 		cmocka_unit_test(a_second_apply_does_nothing),
 		cmocka_unit_test(a_look_after_the_run_compares_only_the_last_word_on_each_subject),
+		cmocka_unit_test(a_look_passes_over_what_was_compared_with_something_now_gone),
 		cmocka_unit_test(only_errors_that_may_be_retried_are_retried),
 		cmocka_unit_test(what_needs_a_failed_step_is_not_started),
 		cmocka_unit_test(a_failure_rolls_back_to_the_step_that_the_plan_names),

@@ -102,6 +102,98 @@ static const struct step_module file_module = {
 	.revert = revert_file,
 };
 
+/* ---- test.copy: a file is like another one; test.gone: a file is no more ---- */
+
+static const struct field copy_fields[] = {
+	{"path", FIELD_STRING, FIELD_REQUIRED, NULL, NULL, "Name of the file."},
+	{"like", FIELD_STRING, FIELD_REQUIRED, NULL, NULL, "The other file."},
+	{0},
+};
+
+static bool observe_copy(struct step *step, struct value *seen, struct error *err)
+{
+	const char *like = value_get_text(step->with, "like", "");
+	const char *wanted = read_or_null(step->arena, path_of(step->arena, step_directory(step), like));
+
+	if (!wanted)
+		return fail(err, ERROR_FAILED, "there is no file %s", like);
+	value_set_text(step->arena, seen, "content", read_or_null(step->arena, file_path(step)));
+	value_set_text(step->arena, seen, "wanted", wanted);
+	return true;
+}
+
+static bool plan_copy(struct step *step, const struct value *seen, struct changes *changes,
+                      struct error *err)
+{
+	(void)step;
+	(void)err;
+	if (!value_equal(value_get(seen, "content"), value_get(seen, "wanted")))
+		changes_add(changes, "content", value_get(seen, "content"), value_get(seen, "wanted"),
+		            NULL);
+	return true;
+}
+
+static bool apply_copy(struct step *step, const struct changes *changes, struct error *err)
+{
+	(void)err;
+	write_file(file_path(step), value_reveal(changes->first->to), O_TRUNC);
+	add_effect(step, "apply");
+	return true;
+}
+
+static const struct step_module copy_module = {
+	.name = "test.copy",
+	.text = "A file is like another one.",
+	.fields = copy_fields,
+	.subjects = (const char *const[]){"file/${path}", NULL},
+	.reads = (const char *const[]){"file/${like}", NULL},
+	.observe = observe_copy,
+	.plan = plan_copy,
+	.apply = apply_copy,
+	.revert = revert_file,
+};
+
+static const struct field gone_fields[] = {
+	{"path", FIELD_STRING, FIELD_REQUIRED, NULL, NULL, "Name of the file."},
+	{0},
+};
+
+static bool observe_gone(struct step *step, struct value *seen, struct error *err)
+{
+	(void)err;
+	value_set_bool(step->arena, seen, "there", access(file_path(step), F_OK) == 0);
+	return true;
+}
+
+static bool plan_gone(struct step *step, const struct value *seen, struct changes *changes,
+                      struct error *err)
+{
+	(void)err;
+	if (value_get_bool(seen, "there", false))
+		changes_add(changes, "", value_get(step->with, "path"), NULL, NULL);
+	return true;
+}
+
+static bool apply_gone(struct step *step, const struct changes *changes, struct error *err)
+{
+	(void)changes;
+	(void)err;
+	unlink(file_path(step));
+	add_effect(step, "apply");
+	return true;
+}
+
+static const struct step_module gone_module = {
+	.name = "test.gone",
+	.text = "A file is no more.",
+	.traits = STEP_IRREVERSIBLE | STEP_DESTROYS,
+	.fields = gone_fields,
+	.subjects = (const char *const[]){"file/${path}", NULL},
+	.observe = observe_gone,
+	.plan = plan_gone,
+	.apply = apply_gone,
+};
+
 /* ---- test.fail: fails a number of times, counted in the ledger ---- */
 
 static const struct field fail_fields[] = {
@@ -261,7 +353,8 @@ static const struct metric numbers[] = {
 };
 
 static const struct step_module *const modules[] = {&file_module, &fail_module, &hang_module,
-                                                    &serve_module, NULL};
+                                                    &serve_module, &copy_module,
+                                                    &gone_module, NULL};
 static const struct connection_kind *const connections[] = {NULL};
 static const struct metric *const metrics[] = {numbers, NULL};
 
