@@ -16,13 +16,15 @@ static bool is_confirmed(const struct invocation *invocation, const struct plan 
 	if (invocation->given[OPTION_YES])
 		return true;
 	if (!isatty(STDIN_FILENO)) {
-		fprintf(stderr, "plan: there is no terminal to ask at; look with `plan diff %s`, then "
-		                "give --yes\n",
+		fprintf(stderr,
+		        "plan: there is no terminal to ask at; look with `plan diff %s`, then "
+		        "give --yes\n",
 		        plan->file);
 		return false;
 	}
-	fprintf(stderr, "Carry out %s (%zu steps)? Look with `plan diff %s` first. Type yes: ",
-	        plan->name, plan->step_count, plan->file);
+	fprintf(stderr,
+	        "Carry out %s (%zu steps)? Look with `plan diff %s` first. Type yes: ", plan->name,
+	        plan->step_count, plan->file);
 	return fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0;
 }
 
@@ -63,8 +65,9 @@ static int walk_and_report(const struct invocation *invocation, struct session *
 		return command_fail(&result.error);
 	int code = report_result(&report, session->plan, &result);
 	bool whole = mode == WALK_APPLY && result.outcome == WALK_DONE && !through;
-	const char *outcome = result.outcome == WALK_DONE && !whole ? "partly done"
-	                                                            : report_outcome(result.outcome);
+	const char *outcome = result.outcome == WALK_DONE && !whole
+	                              ? "partly done"
+	                              : report_outcome(result.outcome);
 	if (mode != WALK_LOOK && !session_end(session, outcome, code, result.downtime_ms, &err))
 		return command_fail(&err);
 	return code;
@@ -76,8 +79,9 @@ static int look_again(const struct invocation *invocation, struct session *sessi
 	int code = walk_and_report(invocation, session, WALK_LOOK, NULL);
 
 	if (code == EXIT_DONE)
-		fprintf(stderr, "The run is complete; nothing was done. `plan apply --again %s` begins "
-		                "a new one.\n",
+		fprintf(stderr,
+		        "The run is complete; nothing was done. `plan apply --again %s` begins "
+		        "a new one.\n",
 		        session->plan->file);
 	return code;
 }
@@ -121,8 +125,8 @@ const struct command command_apply = {
 	.text = "Carry a plan out, or go on with it",
 	.least = 1,
 	.most = 1,
-	.options = {OPTION_YES, OPTION_THROUGH, OPTION_AMEND, OPTION_AGAIN, OPTION_JOBS, OPTION_WAIT,
-                    OPTION_SET, OPTION_INPUTS, OPTION_JSON, OPTION_COLOR},
+	.options = {OPTION_YES, OPTION_THROUGH, OPTION_AMEND, OPTION_AGAIN, OPTION_JOBS,
+                    OPTION_WAIT, OPTION_SET, OPTION_INPUTS, OPTION_JSON, OPTION_COLOR},
 	.run = run,
 };
 
@@ -136,8 +140,9 @@ static void print_preview(const struct invocation *invocation, const struct way_
 	if (!line)
 		show_line(stdout, invocation->color, TONE_PLAIN, "nothing is to be undone");
 	for (; line; line = line->next)
-		show_line(stdout, invocation->color, line->what == BACK_STOP ? TONE_BAD : TONE_PLAIN,
-		          "  %-10s %s%s%s", words[line->what], line->step->id, line->why ? ": " : "",
+		show_line(stdout, invocation->color,
+		          line->what == BACK_STOP ? TONE_BAD : TONE_PLAIN, "  %-10s %s%s%s",
+		          words[line->what], line->step->id, line->why ? ": " : "",
 		          line->why ? line->why : "");
 }
 
@@ -172,7 +177,8 @@ static int go_back(const struct invocation *invocation, struct session *session)
 	if (!walk(&options, &result))
 		return command_fail(&result.error);
 	int code = report_result(&report, session->plan, &result);
-	const char *outcome = result.outcome == WALK_DONE ? "rolled back" : report_outcome(result.outcome);
+	const char *outcome =
+		result.outcome == WALK_DONE ? "rolled back" : report_outcome(result.outcome);
 	return session_end(session, outcome, code, result.downtime_ms, &err) ? code
 	                                                                     : command_fail(&err);
 }
@@ -185,13 +191,14 @@ static int preview_or_go(const struct invocation *invocation, struct session *se
 		fprintf(stderr, "plan: %s has no run to go back in\n", session->plan->name);
 		return EXIT_BAD_USAGE;
 	}
-	struct way_back *back = walk_preview(session->plan, &session->run, invocation->text[OPTION_TO],
-	                                     &session->arena, &err);
+	struct way_back *back = walk_preview(session->plan, &session->run,
+	                                     invocation->text[OPTION_TO], &session->arena, &err);
 	if (err.kind != ERROR_NONE)
 		return command_fail(&err);
 	if (!invocation->given[OPTION_JSON] || invocation->given[OPTION_PREVIEW])
 		print_preview(invocation, back);
-	return invocation->given[OPTION_PREVIEW] || !back ? EXIT_DONE : go_back(invocation, session);
+	return invocation->given[OPTION_PREVIEW] || !back ? EXIT_DONE
+	                                                  : go_back(invocation, session);
 }
 
 static int rollback(struct invocation *invocation)

@@ -51,14 +51,14 @@ struct invocation {
 	const char *text[OPTION_COUNT]; /* the last argument of each option */
 	struct value *inputs;           /* MAP: --inputs and --set */
 	struct arena arena;
-	bool color;                     /* on stdout */
+	bool color; /* on stdout */
 };
 
 struct command {
 	const char *name;
-	const char *usage; /* "FILE [--json]" */
-	const char *text;  /* one sentence */
-	int least, most;   /* arguments beside the options */
+	const char *usage;                    /* "FILE [--json]" */
+	const char *text;                     /* one sentence */
+	int least, most;                      /* arguments beside the options */
 	enum option_id options[OPTION_COUNT]; /* ends with OPTION_NONE */
 	int (*run)(struct invocation *invocation);
 };

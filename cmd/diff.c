@@ -25,9 +25,10 @@ static void take_news(void *context, const struct walk_event *event)
 	if (event->news == NEWS_LOOKED && event->body)
 		looks->found[order] = value_copy(&looks->arena, event->body);
 	else if (event->news == NEWS_LOOKED || event->news == NEWS_FAILED)
-		looks->words[order] = arena_printf(&looks->arena, "%s%s",
-		                                   event->news == NEWS_FAILED ? "cannot be looked at: " : "",
-		                                   event->text ? event->text : "");
+		looks->words[order] =
+			arena_printf(&looks->arena, "%s%s",
+		                     event->news == NEWS_FAILED ? "cannot be looked at: " : "",
+		                     event->text ? event->text : "");
 }
 
 static void show_gates(const struct plan_step *step, bool color)
@@ -41,7 +42,8 @@ static void show_gates(const struct plan_step *step, bool color)
 		          (long long)step->approval.by, step->approval.by == 1 ? "" : "s",
 		          step->approval.text ? step->approval.text : "");
 	if (step->rollback == ROLLBACK_NEVER)
-		show_line(stdout, color, TONE_BAD, "      point of no return: %s", step->rollback_why);
+		show_line(stdout, color, TONE_BAD, "      point of no return: %s",
+		          step->rollback_why);
 }
 
 static bool has_changes(const struct looks *looks, const struct plan_step *step)
@@ -56,12 +58,14 @@ static void show_step(const struct looks *looks, const struct plan_step *step, b
 	const char *word = looks->words[step->order];
 
 	if (has_changes(looks, step)) {
-		show_line(stdout, color, TONE_STRONG, "  ~ %s (%s)%s%s", step->id, step->module->name,
-		          step->title ? ": " : "", step->title ? step->title : "");
+		show_line(stdout, color, TONE_STRONG, "  ~ %s (%s)%s%s", step->id,
+		          step->module->name, step->title ? ": " : "",
+		          step->title ? step->title : "");
 		show_changes(stdout, color, value_get(looks->found[step->order], "changes"));
 		show_gates(step, color);
 	} else if (word) {
-		show_line(stdout, color, TONE_WARN, "  ? %s (%s): %s", step->id, step->module->name, word);
+		show_line(stdout, color, TONE_WARN, "  ? %s (%s): %s", step->id, step->module->name,
+		          word);
 	}
 }
 
@@ -86,7 +90,8 @@ static void show_text_diff(const struct looks *looks, const struct walk_result *
 	          "%s: %zu steps would act, %zu are as wanted or done, %zu could not be looked at",
 	          plan->name, result->changed, same, result->failed);
 	if (plan->downtime_budget_ms && result->changed)
-		show_line(stdout, color, TONE_PLAIN, "  users are shut out from %s to %s, for %s at most",
+		show_line(stdout, color, TONE_PLAIN,
+		          "  users are shut out from %s to %s, for %s at most",
 		          plan->downtime_begins, plan->downtime_ends,
 		          clock_duration_text(&arena, plan->downtime_budget_ms));
 	if (stops)
@@ -178,7 +183,7 @@ const struct command command_diff = {
 	.text = "Show what each step would change",
 	.least = 1,
 	.most = 1,
-	.options = {OPTION_THROUGH, OPTION_DETAILED_EXITCODE, OPTION_SET, OPTION_INPUTS, OPTION_JSON,
-                    OPTION_COLOR},
+	.options = {OPTION_THROUGH, OPTION_DETAILED_EXITCODE, OPTION_SET, OPTION_INPUTS,
+                    OPTION_JSON, OPTION_COLOR},
 	.run = run,
 };

@@ -9,7 +9,8 @@ static void print_text(struct invocation *invocation, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct plan_step *step = &plan->steps[i];
-		show_line(stdout, invocation->color, TONE_STRONG, "%s (%s)", step->id, step->module->name);
+		show_line(stdout, invocation->color, TONE_STRONG, "%s (%s)", step->id,
+		          step->module->name);
 		for (size_t n = 0; n < step->need_count; n++)
 			show_line(stdout, false, TONE_PLAIN, "  needs %s", step->needs[n]->id);
 	}
@@ -18,7 +19,8 @@ static void print_text(struct invocation *invocation, const struct plan *plan)
 static void print_dot(struct invocation *invocation, const struct plan *plan)
 {
 	(void)invocation;
-	/* Ids hold neither quotes nor backslashes but in for_each items, which %s of show_text escapes. */
+	/* Ids hold neither quotes nor backslashes but in for_each items, which %s of show_text
+	 * escapes. */
 	puts("digraph plan {\n  rankdir=LR;");
 	for (size_t i = 0; i < plan->step_count; i++) {
 		printf("  s%zu [label=\"%s\"];\n", i, plan->steps[i].id);
@@ -67,7 +69,8 @@ static const struct {
 
 static int run(struct invocation *invocation)
 {
-	const char *format = invocation->text[OPTION_FORMAT] ? invocation->text[OPTION_FORMAT] : "text";
+	const char *format =
+		invocation->text[OPTION_FORMAT] ? invocation->text[OPTION_FORMAT] : "text";
 	struct plan plan;
 
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {

@@ -26,9 +26,10 @@ static bool print_record(void *context, const struct record *record)
 		show_json(stdout, line);
 	} else {
 		const char *text = value_get_text(record->body, "text", NULL);
-		show_line(stdout, false, TONE_PLAIN, "%5lld %s %-12s %s%s%s", (long long)record->seq,
-		          clock_text(arena, record->at_ms), record_kind_name(record->kind),
-		          record->step, text ? "  " : "", text ? text : "");
+		show_line(stdout, false, TONE_PLAIN, "%5lld %s %-12s %s%s%s",
+		          (long long)record->seq, clock_text(arena, record->at_ms),
+		          record_kind_name(record->kind), record->step, text ? "  " : "",
+		          text ? text : "");
 	}
 	arena_free(arena);
 	return true;
@@ -46,9 +47,10 @@ static int print_journal(const struct invocation *invocation, struct session *se
 		return EXIT_DONE;
 	}
 	if (!invocation->given[OPTION_VERIFY])
-		return journal_read(session->journal, 1, &session->arena, print_record, &printing, &err)
-			? EXIT_DONE
-			: command_fail(&err);
+		return journal_read(session->journal, 1, &session->arena, print_record, &printing,
+		                    &err)
+		               ? EXIT_DONE
+		               : command_fail(&err);
 	if (!journal_verify(session->journal, &count, &err))
 		return command_fail(&err);
 	show_line(stdout, invocation->color, TONE_GOOD, "%s: %lld records, the chain is whole",

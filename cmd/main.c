@@ -45,9 +45,9 @@ const struct option_entry option_table[OPTION_COUNT] = {
 };
 
 const struct command *const commands[] = {
-	&command_check,  &command_diff,     &command_apply,   &command_status, &command_explain,
-	&command_approve, &command_pause,   &command_resume,  &command_stop,   &command_rollback,
-	&command_journal, &command_graph,   &command_steps,   &command_schema, NULL,
+	&command_check,   &command_diff,  &command_apply,  &command_status, &command_explain,
+	&command_approve, &command_pause, &command_resume, &command_stop,   &command_rollback,
+	&command_journal, &command_graph, &command_steps,  &command_schema, NULL,
 };
 
 static void print_help(FILE *stream)
@@ -108,7 +108,8 @@ static bool read_inputs(struct invocation *invocation, const char *path)
 	struct error err = {0};
 	size_t length = 0;
 	char *data = file_read(&invocation->arena, path, 1024 * 1024, &length, &err);
-	struct value *map = data ? json_read(&invocation->arena, data, length, 0, NULL, &err) : NULL;
+	struct value *map =
+		data ? json_read(&invocation->arena, data, length, 0, NULL, &err) : NULL;
 
 	if (map && map->kind != VALUE_MAP)
 		fail(&err, ERROR_PLAN, "it must be a map of inputs");
@@ -146,7 +147,8 @@ static void unknown_option(const struct command *command, const char *word)
 		fprintf(stderr, " is no option of it or lacks its argument; did you mean --%s?\n",
 		        nearest.best);
 	else
-		fprintf(stderr, " is no option of it; `plan %s --help` lists them\n", command->name);
+		fprintf(stderr, " is no option of it; `plan %s --help` lists them\n",
+		        command->name);
 }
 
 static bool read_options(struct invocation *invocation, int argc, char **argv)
@@ -185,7 +187,8 @@ static bool count_arguments(const struct invocation *invocation)
 	if (invocation->argument_count >= command->least &&
 	    invocation->argument_count <= command->most)
 		return true;
-	fprintf(stderr, "plan %s: usage: plan %s %s\n", command->name, command->name, command->usage);
+	fprintf(stderr, "plan %s: usage: plan %s %s\n", command->name, command->name,
+	        command->usage);
 	return false;
 }
 

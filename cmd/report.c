@@ -163,7 +163,8 @@ int report_result(const struct report *report, const struct plan *plan,
 	}
 	bool good = result->outcome == WALK_DONE;
 	if (good && report->going_back)
-		show_line(stream, report->color, TONE_GOOD, "%s: back to before the step", plan->name);
+		show_line(stream, report->color, TONE_GOOD, "%s: back to before the step",
+		          plan->name);
 	else
 		show_line(stream, report->color, good ? TONE_GOOD : TONE_WARN,
 		          "%s: %s (%zu steps done, %zu changed, %zu failed)", plan->name,
@@ -176,7 +177,8 @@ int report_result(const struct report *report, const struct plan *plan,
 		show_line(stream, false, TONE_PLAIN, "  downtime %s of a budget of %s",
 		          clock_duration_text(&arena, result->downtime_ms),
 		          clock_duration_text(&arena, plan->downtime_budget_ms));
-	show_line(stream, false, TONE_PLAIN, "Next: %s %s", next_command(report, result), plan->file);
+	show_line(stream, false, TONE_PLAIN, "Next: %s %s", next_command(report, result),
+	          plan->file);
 	arena_free(&arena);
 	return exit_code(result);
 }

@@ -13,8 +13,11 @@ static int file_request(struct invocation *invocation, const char *file, const c
 
 	if (!command_load_plan(invocation, file, &plan))
 		return EXIT_BAD_USAGE;
-	struct request request = {.kind = kind, .step = step ? step : "", .digest = plan.digest,
-	                          .who = session_who(&invocation->arena), .text = ""};
+	struct request request = {.kind = kind,
+	                          .step = step ? step : "",
+	                          .digest = plan.digest,
+	                          .who = session_who(&invocation->arena),
+	                          .text = ""};
 	int code = EXIT_DONE;
 	if (step && !plan_find(&plan, step)) {
 		fprintf(stderr, "plan: there is no such step in %s\n", plan.name);
@@ -24,8 +27,8 @@ static int file_request(struct invocation *invocation, const char *file, const c
 		code = command_fail(&err);
 	} else {
 		show_line(stdout, invocation->color, TONE_GOOD, "%s %s%s by %s, for version %.12s",
-		          request_kind_name(kind), step ? step : plan.name, step ? "" : ":", request.who,
-		          plan.digest);
+		          request_kind_name(kind), step ? step : plan.name, step ? "" : ":",
+		          request.who, plan.digest);
 		show_line(stdout, false, TONE_PLAIN, "Next: plan status %s", plan.file);
 	}
 	session_close(&session);

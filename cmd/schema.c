@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* plan schema and plan steps: what may stand in a plan, from the tables of the code. */
+#include "engine/schema.h"
 #include "cmd/command.h"
 #include "cmd/show.h"
 #include "engine/base/json.h"
 #include "engine/base/text.h"
-#include "engine/schema.h"
 #include "steps/registry.h"
 
 static int print_schema(struct invocation *invocation)

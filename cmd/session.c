@@ -95,7 +95,8 @@ static struct value *digests_of_steps(struct session *session)
 	struct value *digests = value_map(&session->arena);
 	const struct value *steps = value_get(session->plan->root, "steps");
 
-	for (const struct value *step = steps ? steps->as.items.first : NULL; step; step = step->next) {
+	for (const struct value *step = steps ? steps->as.items.first : NULL; step;
+	     step = step->next) {
 		struct value *digest =
 			value_text(&session->arena, digest_of(&session->arena, step));
 		digest->key = step->key;
@@ -132,8 +133,7 @@ static struct value *describe_run(struct session *session, const char *identity)
 static bool append(struct session *session, enum record_kind kind, struct value *body,
                    struct error *err)
 {
-	struct record record = {
-		.run = session->run.number, .kind = kind, .step = "", .body = body};
+	struct record record = {.run = session->run.number, .kind = kind, .step = "", .body = body};
 
 	if (kind == RECORD_BEGIN)
 		record.run++;
@@ -153,7 +153,8 @@ static bool begin_run(struct session *session, struct error *err)
 	return append(session, RECORD_BEGIN, describe_run(session, identity), err);
 }
 
-/* Where the plan differs from the one the run began with. done: a step that cannot change any more. */
+/* Where the plan differs from the one the run began with. done: a step that cannot change any more.
+ */
 static void compare_steps(struct session *session, struct text *changed, struct text *done)
 {
 	const struct value *then = value_get(session->run.begin, "steps");
@@ -189,17 +190,19 @@ static bool take_changed_plan(struct session *session, enum session_take how, st
 		text_add(&changed, "other parts");
 	if (done.length)
 		fail(err, ERROR_REFUSED,
-		     "the plan was changed while a run of it is open, in steps that are already done: "
+		     "the plan was changed while a run of it is open, in steps that are already "
+		     "done: "
 		     "%s; undo the change, or go back first with `plan rollback --to STEP`",
 		     text_string(&done));
 	else if (how != TAKE_AMEND)
 		fail(err, ERROR_REFUSED,
-		     "the plan was changed while a run of it is open: %s; `plan apply --amend` takes "
+		     "the plan was changed while a run of it is open: %s; `plan apply --amend` "
+		     "takes "
 		     "the run up with the changed plan (approvals given so far are void)",
 		     text_string(&changed));
 	else
-		fine = append(session, RECORD_AMEND,
-		              describe_run(session, session->run.identity), err);
+		fine = append(session, RECORD_AMEND, describe_run(session, session->run.identity),
+		              err);
 	text_free(&changed);
 	text_free(&done);
 	return fine;
@@ -225,7 +228,8 @@ bool session_take(struct session *session, enum session_take how, const char *mo
 	if (!run_load(&session->run, session->journal, err))
 		return false;
 	bool fresh = session->run.number == 0 || (!session->run.open && how == TAKE_AGAIN);
-	bool same = !fresh && session->run.digest && strcmp(session->run.digest, session->plan->digest) == 0;
+	bool same = !fresh && session->run.digest &&
+	            strcmp(session->run.digest, session->plan->digest) == 0;
 	if (fresh ? !begin_run(session, err) : !same && !take_changed_plan(session, how, err))
 		return false;
 	return record_start(session, mode, err);

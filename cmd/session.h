@@ -15,7 +15,8 @@ struct session {
 	const struct value *secrets, *connections;
 };
 
-/* Opens the journal that belongs to the plan (makes it when `make` is set) and reads the last run. */
+/* Opens the journal that belongs to the plan (makes it when `make` is set) and reads the last run.
+ */
 bool session_open(struct session *session, const struct plan *plan, bool make, struct error *err);
 void session_close(struct session *session);
 
@@ -23,9 +24,9 @@ void session_close(struct session *session);
 bool session_resolve(struct session *session, struct error *err);
 
 enum session_take {
-	TAKE_OPEN,   /* a new run, or the open one as it was */
-	TAKE_AMEND,  /* the open run with a changed plan */
-	TAKE_AGAIN,  /* a new run, although the last one was complete */
+	TAKE_OPEN,  /* a new run, or the open one as it was */
+	TAKE_AMEND, /* the open run with a changed plan */
+	TAKE_AGAIN, /* a new run, although the last one was complete */
 };
 
 /* Takes the lock, and begins a run or takes up the open one. `mode` is a word for the record:

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 static const char *const tones[] = {
-	[TONE_PLAIN] = "", [TONE_GOOD] = "\033[32m", [TONE_WARN] = "\033[33m",
-	[TONE_BAD] = "\033[31m", [TONE_DIM] = "\033[2m", [TONE_STRONG] = "\033[1m",
+	[TONE_PLAIN] = "",       [TONE_GOOD] = "\033[32m", [TONE_WARN] = "\033[33m",
+	[TONE_BAD] = "\033[31m", [TONE_DIM] = "\033[2m",   [TONE_STRONG] = "\033[1m",
 };
 
 bool show_wants_color(const char *when, FILE *stream)
@@ -73,9 +73,11 @@ void show_changes(FILE *stream, bool color, const struct value *changes)
 {
 	struct arena arena = {0};
 
-	for (const struct value *one = changes ? changes->as.items.first : NULL; one; one = one->next) {
+	for (const struct value *one = changes ? changes->as.items.first : NULL; one;
+	     one = one->next) {
 		const struct value *from = value_get(one, "from"), *to = value_get(one, "to");
-		const char *path = value_get_text(one, "path", ""), *note = value_get_text(one, "note", NULL);
+		const char *path = value_get_text(one, "path", ""),
+			   *note = value_get_text(one, "note", NULL);
 		const char *line = arena_printf(
 			&arena, "      %c %-24s %s%s%s%s%s%s", from ? to ? '~' : '-' : '+', path,
 			from ? printed(from, &arena) : "", from && to ? " -> " : "",

@@ -38,7 +38,8 @@ static const char *conditions_text(struct arena *arena, const struct value *cond
 		const char *of = value_get_text(one, "of", NULL);
 		text_format(&out, "%s%s%s%s is %s, must be %s", out.length ? "; " : "",
 		            value_get_text(one, "check", ""), of ? " of " : "", of ? of : "",
-		            value_get_text(one, "is", "not known"), value_get_text(one, "must_be", ""));
+		            value_get_text(one, "is", "not known"),
+		            value_get_text(one, "must_be", ""));
 		int64_t since_ms = value_get_number(one, "held_since_ms", 0);
 		int64_t stable_ms = value_get_number(one, "stable_for_ms", 0);
 		if (since_ms && stable_ms)
@@ -149,8 +150,8 @@ static bool print_status(struct invocation *invocation, struct session *session)
 	show_line(stdout, invocation->color, TONE_STRONG, "%s: %s", session->plan->name,
 	          run_word(session, held));
 	if (held)
-		show_line(stdout, false, TONE_PLAIN, "  by %s on %s, process %lld, since %s", holder.who,
-		          holder.host, (long long)holder.pid,
+		show_line(stdout, false, TONE_PLAIN, "  by %s on %s, process %lld, since %s",
+		          holder.who, holder.host, (long long)holder.pid,
 		          clock_text(&session->arena, holder.since_ms));
 	for (size_t i = 0; i < session->plan->step_count; i++)
 		print_step(session, &session->plan->steps[i], live, invocation->color);
@@ -183,7 +184,8 @@ static int run(struct invocation *invocation)
 
 	if (!command_load_plan(invocation, file, &plan))
 		return EXIT_BAD_USAGE;
-	while (look_once(invocation, &plan, &code, print_status) && invocation->given[OPTION_WATCH]) {
+	while (look_once(invocation, &plan, &code, print_status) &&
+	       invocation->given[OPTION_WATCH]) {
 		fflush(stdout);
 		sleep(1);
 	}
@@ -241,7 +243,8 @@ static bool print_explanation(struct invocation *invocation, struct session *ses
 		          (long long)step->approval.by);
 	if (step->rollback == ROLLBACK_NEVER || step->rollback == ROLLBACK_NOTHING)
 		show_line(stdout, false, TONE_PLAIN, "  %s: %s",
-		          step->rollback == ROLLBACK_NEVER ? "no way back" : "the way back passes over it",
+		          step->rollback == ROLLBACK_NEVER ? "no way back"
+		                                           : "the way back passes over it",
 		          step->rollback_why);
 	return true;
 }

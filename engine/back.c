@@ -37,8 +37,7 @@ static bool has_effect(const struct plan_step *step, const struct run_step *know
 	return false;
 }
 
-static int64_t first_effect_of(const struct plan *plan, struct run *run,
-                               const struct plan_step *to)
+static int64_t first_effect_of(const struct plan *plan, struct run *run, const struct plan_step *to)
 {
 	int64_t oldest = 0;
 

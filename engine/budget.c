@@ -21,7 +21,8 @@ static int64_t began_ms(const struct plan *plan, struct run *run)
 
 static int64_t ended_ms(const struct plan *plan, struct run *run)
 {
-	const struct plan_step *ends = plan->downtime_ends ? plan_find(plan, plan->downtime_ends) : NULL;
+	const struct plan_step *ends =
+		plan->downtime_ends ? plan_find(plan, plan->downtime_ends) : NULL;
 	const struct run_step *step = ends ? run_step(run, ends->id) : NULL;
 
 	return step && step->state == RUN_DONE ? step->done_at_ms : 0;
@@ -63,10 +64,11 @@ bool budget_used_up(struct walking *walking, char *why, size_t size)
 	int64_t undo = undo_estimate_ms(plan, run, began);
 	if (used + undo < plan->downtime_budget_ms)
 		return false;
-	snprintf(why, size,
-	         "the downtime budget of %lld s is used up: users have been shut out for %.1f s and "
-	         "going back takes about %.1f s",
-	         (long long)plan->downtime_budget_ms / 1000, (double)used / 1000,
-	         (double)undo / 1000);
+	snprintf(
+		why, size,
+		"the downtime budget of %lld s is used up: users have been shut out for %.1f s and "
+		"going back takes about %.1f s",
+		(long long)plan->downtime_budget_ms / 1000, (double)used / 1000,
+		(double)undo / 1000);
 	return true;
 }

@@ -30,8 +30,9 @@ void changes_compare(struct changes *changes, const char *prefix, const struct v
 		const struct value *now = value_get(seen, item->key);
 		if (value_equal(now, item))
 			continue;
-		const char *path = prefix[0] ? arena_printf(changes->arena, "%s.%s", prefix, item->key)
-		                             : item->key;
+		const char *path =
+			prefix[0] ? arena_printf(changes->arena, "%s.%s", prefix, item->key)
+				  : item->key;
 		changes_add(changes, path, now, item, NULL);
 	}
 }

@@ -7,9 +7,9 @@
 #include "engine/base/value.h"
 
 struct channel {
-	int descriptor;     /* -1: closed */
-	struct text input;  /* received, not yet taken */
-	size_t taken;       /* bytes of input already given out */
+	int descriptor;    /* -1: closed */
+	struct text input; /* received, not yet taken */
+	size_t taken;      /* bytes of input already given out */
 };
 
 /* Blocks until all is written; false when the other side is gone. */

@@ -14,8 +14,8 @@
 #define REHEARSAL_STABLE_MS 1500 /* seen steady so long, a rehearsal takes the rest for granted */
 
 static const char *const comparator_texts[] = {
-	[COMPARE_TRUE] = "true",      [COMPARE_BELOW] = "below ",
-	[COMPARE_AT_MOST] = "at most ", [COMPARE_ABOVE] = "above ",
+	[COMPARE_TRUE] = "true",          [COMPARE_BELOW] = "below ",
+	[COMPARE_AT_MOST] = "at most ",   [COMPARE_ABOVE] = "above ",
 	[COMPARE_AT_LEAST] = "at least ", [COMPARE_EQUALS] = "",
 	[COMPARE_ONE_OF] = "one of ",
 };
@@ -105,7 +105,8 @@ static bool compare(const struct plan_condition *condition, const struct value *
 		*holds = equals(condition->metric, measured, limit, err);
 		return err->kind == ERROR_NONE;
 	case COMPARE_ONE_OF:
-		for (const struct value *one = limit->as.items.first; one && !*holds; one = one->next)
+		for (const struct value *one = limit->as.items.first; one && !*holds;
+		     one = one->next)
 			*holds = equals(condition->metric, measured, one, err);
 		return err->kind == ERROR_NONE;
 	case COMPARE_BELOW:
@@ -145,7 +146,8 @@ static const char *reading_text(struct step *step, const struct metric *metric,
 	if (metric->type == METRIC_DURATION && reading->value->kind == VALUE_INT)
 		return clock_duration_text(step->arena, reading->value->as.number);
 	if (metric->type == METRIC_NUMBER && metric->unit[0])
-		return arena_printf(step->arena, "%s %s", printed(step, reading->value), metric->unit);
+		return arena_printf(step->arena, "%s %s", printed(step, reading->value),
+		                    metric->unit);
 	return printed(step, reading->value);
 }
 
@@ -162,9 +164,9 @@ bool condition_measure(struct step *step, const struct plan_condition *condition
 	if (condition->limit && !(limit = resolve(scope, condition->limit, step->arena, err)))
 		return false;
 	standing->of_text = of ? printed(step, of) : NULL;
-	standing->limit_text = arena_printf(step->arena, "%s%s",
-	                                    comparator_texts[condition->comparator],
-	                                    limit ? printed(step, limit) : "");
+	standing->limit_text =
+		arena_printf(step->arena, "%s%s", comparator_texts[condition->comparator],
+	                     limit ? printed(step, limit) : "");
 	if (!condition->metric->measure(step, of, &reading, err))
 		return fail_while(err, "measure %s", condition->check);
 	if (!reading.value)
@@ -244,7 +246,7 @@ struct round {
 	size_t holding;
 	int64_t sleep_until_ms; /* latest moment that time alone must reach; 0: look again soon */
 	int64_t again_ms;
-	bool only_time;         /* all that do not hold yet just need time */
+	bool only_time; /* all that do not hold yet just need time */
 };
 
 static bool past_deadline(const struct watch *watch, const struct plan_condition *condition)
@@ -287,10 +289,13 @@ static bool look_at(struct step *step, struct watch *watch, size_t i, struct rou
 	if (!standing.holds) {
 		watch->held_since_ms[i] = 0;
 		if (past_deadline(watch, condition)) {
-			const char *more = condition->within_ms
-				? arena_printf(step->arena, "; it was waited for %s (within)",
-			                       clock_duration_text(step->arena, condition->within_ms))
-				: "; it has no `within`, so it must hold at once";
+			const char *more =
+				condition->within_ms
+					? arena_printf(step->arena,
+			                               "; it was waited for %s (within)",
+			                               clock_duration_text(step->arena,
+			                                                   condition->within_ms))
+					: "; it has no `within`, so it must hold at once";
 			name_condition(condition, &standing, err, ERROR_FAILED, more);
 			return false;
 		}
@@ -333,8 +338,8 @@ static bool pause_between(struct step *step, const struct round *round, int64_t 
 	return step_sleep(step, pause_ms, err);
 }
 
-static bool wait_round(struct step *step, struct watch *watch, int64_t *look_ms,
-                       struct arena *kept, struct value **evidence, struct error *err)
+static bool wait_round(struct step *step, struct watch *watch, int64_t *look_ms, struct arena *kept,
+                       struct value **evidence, struct error *err)
 {
 	struct round round = {.list = value_list(step->arena), .only_time = true};
 

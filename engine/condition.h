@@ -8,20 +8,20 @@
 /* How one condition stands at a moment. */
 struct standing {
 	bool holds;
-	struct value *value;     /* as measured; NULL when it could not be */
-	const char *text;        /* the value for people */
-	const char *limit_text;  /* "below 200 commits" */
-	const char *of_text;     /* what it is about; NULL */
-	int64_t holds_at_ms;     /* wall clock at which time alone makes it hold; 0 unknown */
+	struct value *value;    /* as measured; NULL when it could not be */
+	const char *text;       /* the value for people */
+	const char *limit_text; /* "below 200 commits" */
+	const char *of_text;    /* what it is about; NULL */
+	int64_t holds_at_ms;    /* wall clock at which time alone makes it hold; 0 unknown */
 	int64_t again_ms;
 };
 
 /* A group that is watched until all of it holds. */
 struct watch {
 	const struct plan_conditions *conditions;
-	const char *noun;        /* "precondition", "postcondition" */
-	int64_t began_ms;        /* wall clock from which `within` counts */
-	int64_t *held_since_ms;  /* per condition; 0 when it does not hold */
+	const char *noun;       /* "precondition", "postcondition" */
+	int64_t began_ms;       /* wall clock from which `within` counts */
+	int64_t *held_since_ms; /* per condition; 0 when it does not hold */
 };
 
 struct watch watch_begin(struct step *step, const struct plan_conditions *conditions,

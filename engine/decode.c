@@ -31,8 +31,8 @@ static void unknown_key(struct decoder *decoder, const struct value *item, const
 		problems_add(decoder->problems, item->key_at,
 		             "%s has no key `%s`; did you mean `%s`?", of, item->key, nearest.best);
 	else
-		problems_add(decoder->problems, item->key_at, "%s has no key `%s`; it takes: %s", of,
-		             item->key, text_string(&all));
+		problems_add(decoder->problems, item->key_at, "%s has no key `%s`; it takes: %s",
+		             of, item->key, text_string(&all));
 	text_free(&all);
 }
 
@@ -49,9 +49,9 @@ bool decode_keys(struct decoder *decoder, const struct value *map, const struct 
 		if (!key)
 			unknown_key(decoder, item, keys, of);
 		else if (key->kind != VALUE_NULL && item->kind != key->kind)
-			problems_add(decoder->problems, item->at, "%s: `%s` must be a %s, this is a %s",
-			             of, item->key, value_kind_name(key->kind),
-			             value_kind_name(item->kind));
+			problems_add(decoder->problems, item->at,
+			             "%s: `%s` must be a %s, this is a %s", of, item->key,
+			             value_kind_name(key->kind), value_kind_name(item->kind));
 	}
 	for (const struct key *key = keys; key->name; key++)
 		if (key->required && !value_get(map, key->name))
@@ -131,7 +131,8 @@ static void use_secret(struct decoder *decoder, const struct reference *referenc
 	struct nearest nearest = nearest_to(reference->name);
 
 	if (!allowed)
-		problems_add(decoder->problems, at, "a secret may not stand here: it would be shown");
+		problems_add(decoder->problems, at,
+		             "a secret may not stand here: it would be shown");
 	for (size_t i = 0; i < plan->secret_count; i++) {
 		nearest_try(&nearest, plan->secrets[i].name);
 		if (strcmp(plan->secrets[i].name, reference->name) == 0)
@@ -164,8 +165,9 @@ static void use_output(struct decoder *decoder, const struct declaration *of,
 		problems_add(decoder->problems, at, "%s has no output %s; did you mean %s?",
 		             module->name, reference->member, near->name);
 	else
-		problems_add(decoder->problems, at, "%s has no output %s; it gives:%s", module->name,
-		             reference->member, all.length ? text_string(&all) : " nothing");
+		problems_add(decoder->problems, at, "%s has no output %s; it gives:%s",
+		             module->name, reference->member,
+		             all.length ? text_string(&all) : " nothing");
 	text_free(&all);
 }
 
@@ -189,9 +191,8 @@ static void use_step(struct decoder *decoder, const struct reference *reference,
 }
 
 /* What is put in the place of a reference now; NULL: it stays (or was reported). */
-static const struct value *use_reference(struct decoder *decoder,
-                                         const struct reference *reference, struct place at,
-                                         bool secrets_allowed)
+static const struct value *use_reference(struct decoder *decoder, const struct reference *reference,
+                                         struct place at, bool secrets_allowed)
 {
 	switch (reference->kind) {
 	case REFERENCE_INPUT:
@@ -221,13 +222,14 @@ static struct value *decode_text(struct decoder *decoder, const struct value *va
 	const struct value *whole = NULL;
 
 	while (reference_next(at, &reference, &err)) {
-		const struct value *put = use_reference(decoder, &reference, value->at, secrets_allowed);
+		const struct value *put =
+			use_reference(decoder, &reference, value->at, secrets_allowed);
 		text_put(&out, at, (size_t)(reference.begin - at));
 		if (put && reference_is_whole(value->as.text, &reference))
 			whole = put;
 		else if (put && (put->kind == VALUE_LIST || put->kind == VALUE_MAP))
-			problems_add(decoder->problems, value->at, "a %s cannot stand inside a text",
-			             value_kind_name(put->kind));
+			problems_add(decoder->problems, value->at,
+			             "a %s cannot stand inside a text", value_kind_name(put->kind));
 		else if (put)
 			value_print(put, &out);
 		else
@@ -250,7 +252,8 @@ struct value *decode_value(struct decoder *decoder, const struct value *value, b
 	if (value->kind == VALUE_TEXT) {
 		copy = decode_text(decoder, value, secrets_allowed);
 	} else if (value->kind == VALUE_LIST || value->kind == VALUE_MAP) {
-		copy = value->kind == VALUE_MAP ? value_map(decoder->arena) : value_list(decoder->arena);
+		copy = value->kind == VALUE_MAP ? value_map(decoder->arena)
+		                                : value_list(decoder->arena);
 		for (const struct value *item = value->as.items.first; item; item = item->next) {
 			struct value *one = decode_value(decoder, item, secrets_allowed);
 			one->key = item->key;
@@ -293,7 +296,8 @@ struct value *decode_masked(struct decoder *decoder, const struct value *value)
 
 /* ---- Fields ---- */
 
-static void check_name(struct decoder *decoder, const struct field *field, const struct value *value)
+static void check_name(struct decoder *decoder, const struct field *field,
+                       const struct value *value)
 {
 	const char *name = value_reveal(value);
 	const struct plan *plan = decoder->plan;
@@ -346,11 +350,11 @@ static void unknown_field(struct decoder *decoder, const struct value *item,
 	for (const struct field *field = fields; field && field->name; field++)
 		text_format(&all, " %s", field->name);
 	if (near)
-		problems_add(decoder->problems, item->key_at, "%s has no field `%s`; did you mean `%s`?",
-		             of, item->key, near->name);
+		problems_add(decoder->problems, item->key_at,
+		             "%s has no field `%s`; did you mean `%s`?", of, item->key, near->name);
 	else
-		problems_add(decoder->problems, item->key_at, "%s has no field `%s`; it takes:%s", of,
-		             item->key, all.length ? text_string(&all) : " nothing");
+		problems_add(decoder->problems, item->key_at, "%s has no field `%s`; it takes:%s",
+		             of, item->key, all.length ? text_string(&all) : " nothing");
 	text_free(&all);
 }
 

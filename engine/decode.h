@@ -9,11 +9,11 @@
 struct declaration {
 	const char *name;
 	const struct value *map;
-	const struct value *each;  /* LIST of items, or NULL */
+	const struct value *each; /* LIST of items, or NULL */
 	bool included;
-	size_t index;              /* in the file */
-	size_t first, count;       /* its instances in decoder.steps */
-	size_t *needs;             /* indexes of declarations, from needs and references */
+	size_t index;        /* in the file */
+	size_t first, count; /* its instances in decoder.steps */
+	size_t *needs;       /* indexes of declarations, from needs and references */
 	size_t need_count, need_room;
 };
 
@@ -27,8 +27,8 @@ struct decoder {
 	size_t declaration_count;
 	struct plan_step *steps; /* instances, in the order of the file */
 	size_t step_count;
-	struct declaration *at;   /* whose references are being read, or NULL */
-	const struct value *each; /* the item for ${each}, or NULL */
+	struct declaration *at;    /* whose references are being read, or NULL */
+	const struct value *each;  /* the item for ${each}, or NULL */
 	struct plan_step defaults; /* timeout, retry, on_failure */
 };
 
@@ -41,15 +41,17 @@ struct key {
 };
 
 extern const struct key plan_keys[], step_keys[], condition_keys[], input_keys[], retry_keys[],
-	approval_keys[], downtime_keys[], window_keys[], secret_keys[], defaults_keys[], notify_keys[];
+	approval_keys[], downtime_keys[], window_keys[], secret_keys[], defaults_keys[],
+	notify_keys[];
 
 /* Reports unknown, missing and wrongly typed keys. False when value is no map. */
 bool decode_keys(struct decoder *decoder, const struct value *map, const struct key *keys,
                  const char *of);
 
-/* A copy with inputs and ${each} put in. References to steps and secrets stay; they are checked, and
- * make an edge. */
-struct value *decode_value(struct decoder *decoder, const struct value *value, bool secrets_allowed);
+/* A copy with inputs and ${each} put in. References to steps and secrets stay; they are checked,
+ * and make an edge. */
+struct value *decode_value(struct decoder *decoder, const struct value *value,
+                           bool secrets_allowed);
 
 /* True when a text inside still holds a reference. */
 bool decode_has_reference(const struct value *value);
@@ -57,7 +59,8 @@ bool decode_has_reference(const struct value *value);
 /* The same with each text that holds one replaced by UNKNOWN. */
 struct value *decode_masked(struct decoder *decoder, const struct value *value);
 
-/* A map of fields: `with` of a step, or the rest of a connection (skip names a key to pass over). */
+/* A map of fields: `with` of a step, or the rest of a connection (skip names a key to pass over).
+ */
 struct value *decode_fields(struct decoder *decoder, const struct value *map,
                             const struct field *fields, const char *skip, const char *of,
                             struct place at);

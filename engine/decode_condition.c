@@ -24,9 +24,9 @@ static const struct {
 	enum comparator comparator;
 	bool needs_number;
 } comparators[] = {
-	{"below", COMPARE_BELOW, true},       {"at_most", COMPARE_AT_MOST, true},
-	{"above", COMPARE_ABOVE, true},       {"at_least", COMPARE_AT_LEAST, true},
-	{"equals", COMPARE_EQUALS, false},    {"one_of", COMPARE_ONE_OF, false},
+	{"below", COMPARE_BELOW, true},    {"at_most", COMPARE_AT_MOST, true},
+	{"above", COMPARE_ABOVE, true},    {"at_least", COMPARE_AT_LEAST, true},
+	{"equals", COMPARE_EQUALS, false}, {"one_of", COMPARE_ONE_OF, false},
 };
 
 static void check_quantity(struct decoder *decoder, const struct metric *metric,
@@ -43,12 +43,15 @@ static void check_quantity(struct decoder *decoder, const struct metric *metric,
 		problems_add(decoder->problems, limit->at, "%s", err.text);
 		return;
 	}
-	bool is_number = limit->kind == VALUE_TEXT || limit->kind == VALUE_INT ||
-			 limit->kind == VALUE_REAL;
+	bool is_number =
+		limit->kind == VALUE_TEXT || limit->kind == VALUE_INT || limit->kind == VALUE_REAL;
 	if (!is_number || strcmp(quantity.unit, unit) != 0)
 		problems_add(decoder->problems, limit->at,
-		             "%s is measured in %s; write the number with that unit%s%s", metric->name,
-		             metric->type == METRIC_DURATION ? "time" : unit[0] ? unit : "plain numbers",
+		             "%s is measured in %s; write the number with that unit%s%s",
+		             metric->name,
+		             metric->type == METRIC_DURATION ? "time"
+		             : unit[0]                       ? unit
+		                                             : "plain numbers",
 		             unit[0] ? ", such as " : "",
 		             metric->type == METRIC_DURATION ? shown
 		             : unit[0] ? arena_printf(decoder->arena, "200 %s", unit)
@@ -69,8 +72,8 @@ static void check_limit(struct decoder *decoder, const struct plan_condition *co
 		for (const struct value *one = limit->as.items.first; one; one = one->next)
 			check_quantity(decoder, metric, one);
 	} else if (needs_number) {
-		problems_add(decoder->problems, limit->at, "%s is no number; compare it with `equals`",
-		             metric->name);
+		problems_add(decoder->problems, limit->at,
+		             "%s is no number; compare it with `equals`", metric->name);
 	} else if (metric->type == METRIC_BOOL && !decode_has_reference(limit) &&
 	           limit->kind != VALUE_BOOL) {
 		problems_add(decoder->problems, limit->at, "%s is true or false", metric->name);
@@ -108,15 +111,17 @@ static void check_of(struct decoder *decoder, const struct value *map,
 	const char *name = condition->of ? value_reveal(condition->of) : NULL;
 
 	if (metric->of != OF_NOTHING && !condition->of) {
-		problems_add(decoder->problems, map->at, "%s needs `of`: %s", metric->name, metric->text);
+		problems_add(decoder->problems, map->at, "%s needs `of`: %s", metric->name,
+		             metric->text);
 		return;
 	}
 	if (!name || decode_has_reference(condition->of))
 		return;
 	if (metric->of == OF_STEP && !decode_find(decoder, name)) {
 		const char *near = decode_nearest_step(decoder, name);
-		problems_add(decoder->problems, condition->of->at, "there is no step %s%s%s%s", name,
-		             near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+		problems_add(decoder->problems, condition->of->at, "there is no step %s%s%s%s",
+		             name, near ? "; did you mean " : "", near ? near : "",
+		             near ? "?" : "");
 	}
 	if (metric->of == OF_WINDOW && !value_get(decoder->plan->windows, name))
 		problems_add(decoder->problems, condition->of->at,
@@ -137,7 +142,8 @@ static void decode_condition(struct decoder *decoder, const struct value *map,
 		condition->of = decode_value(decoder, of, false);
 	check = value_get(map, "check");
 	if (check && !condition->metric) {
-		const char *near = registry_nearest_metric(decoder->plan->registry, condition->check);
+		const char *near =
+			registry_nearest_metric(decoder->plan->registry, condition->check);
 		problems_add(decoder->problems, check->at, "there is no check %s%s%s%s",
 		             condition->check, near ? "; did you mean " : "", near ? near : "",
 		             near ? "?" : "");

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of a plan before its steps: inputs, secrets, connections, windows, downtime, defaults. */
-#include "engine/decode.h"
+/* The part of a plan before its steps: inputs, secrets, connections, windows, downtime, defaults.
+ */
 #include "engine/base/json.h"
 #include "engine/base/nearest.h"
 #include "engine/base/text.h"
+#include "engine/decode.h"
 #include "engine/unit.h"
 
 #include <ctype.h>
@@ -26,7 +27,8 @@ const struct key plan_keys[] = {
 };
 
 const struct key input_keys[] = {
-	{"type", VALUE_TEXT, true, "string, bool, int, duration, rate, app, domain, url or path; or `list of` one"},
+	{"type", VALUE_TEXT, true,
+         "string, bool, int, duration, rate, app, domain, url or path; or `list of` one"},
 	{"default", VALUE_NULL, false, "the value when none is set"},
 	{"one_of", VALUE_LIST, false, "the values allowed"},
 	{"text", VALUE_TEXT, false, "what it is for"},
@@ -72,7 +74,8 @@ static bool is_name(const char *name)
 	if (!islower((unsigned char)name[0]) || strlen(name) > 100)
 		return false;
 	for (const char *c = name; *c; c++)
-		if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '-' && *c != '_')
+		if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '-' &&
+		    *c != '_')
 			return false;
 	return true;
 }
@@ -80,9 +83,10 @@ static bool is_name(const char *name)
 static void check_name(struct decoder *decoder, const struct value *item, const char *what)
 {
 	if (!is_name(item->key))
-		problems_add(decoder->problems, item->key_at,
-		             "`%s` is no name for %s; use a-z, 0-9, - and _, beginning with a letter",
-		             item->key, what);
+		problems_add(
+			decoder->problems, item->key_at,
+			"`%s` is no name for %s; use a-z, 0-9, - and _, beginning with a letter",
+			item->key, what);
 }
 
 /* ---- Inputs ---- */
@@ -124,7 +128,8 @@ static struct value *from_command_line(struct decoder *decoder, const struct fie
 static void decode_choices(struct decoder *decoder, struct field *field, const struct value *list)
 {
 	size_t i = 0;
-	const char **choices = arena_array(decoder->arena, list->as.items.count + 1, sizeof *choices);
+	const char **choices =
+		arena_array(decoder->arena, list->as.items.count + 1, sizeof *choices);
 
 	for (const struct value *one = list->as.items.first; one; one = one->next) {
 		struct text printed = {0};
@@ -154,7 +159,8 @@ static void decode_input(struct decoder *decoder, const struct value *map, struc
 	if ((choices = value_get(map, "one_of")) && choices->kind == VALUE_LIST)
 		decode_choices(decoder, &input->field, choices);
 	given = given_input(decoder, map->key);
-	const struct value *value = given ? from_command_line(decoder, &input->field, given) : fallback;
+	const struct value *value =
+		given ? from_command_line(decoder, &input->field, given) : fallback;
 	if (!value)
 		return;
 	/* The value stays as it is written: durations and rates become numbers in the fields. */
@@ -217,7 +223,8 @@ static void decode_secrets(struct decoder *decoder, const struct value *secrets)
 		};
 		if (one->kind != VALUE_MAP)
 			problems_add(decoder->problems, one->at,
-			             "a secret never stands in a plan; write {env: VARIABLE} or {file: PATH}, "
+			             "a secret never stands in a plan; write {env: VARIABLE} or "
+			             "{file: PATH}, "
 			             "and change the secret if it was real");
 		else if (decode_keys(decoder, one, secret_keys, "a secret") &&
 		         (secret->env != NULL) == (secret->file != NULL))
@@ -290,7 +297,8 @@ static void decode_windows(struct decoder *decoder, const struct value *windows)
 				             "%s: write a time of day such as \"22:00\"", times[i]);
 		}
 		const struct value *days = value_get(one, "days");
-		for (const struct value *day = days && days->kind == VALUE_LIST ? days->as.items.first : NULL;
+		for (const struct value *day =
+		             days && days->kind == VALUE_LIST ? days->as.items.first : NULL;
 		     day; day = day->next)
 			if (day->kind != VALUE_TEXT || strlen(day->as.text) != 3 ||
 			    !strstr("mon tue wed thu fri sat sun", day->as.text))
@@ -308,8 +316,9 @@ static const char *step_name(struct decoder *decoder, const struct value *map, c
 		return NULL;
 	if (!decode_find(decoder, name->as.text)) {
 		const char *near = decode_nearest_step(decoder, name->as.text);
-		problems_add(decoder->problems, name->at, "there is no step %s%s%s%s", name->as.text,
-		             near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+		problems_add(decoder->problems, name->at, "there is no step %s%s%s%s",
+		             name->as.text, near ? "; did you mean " : "", near ? near : "",
+		             near ? "?" : "");
 	}
 	return name->as.text;
 }
@@ -328,7 +337,8 @@ static void decode_downtime(struct decoder *decoder, const struct value *downtim
 static void decode_notify(struct decoder *decoder, const struct value *notify)
 {
 	for (const struct value *one = notify->as.items.first; one; one = one->next)
-		if (decode_keys(decoder, one, notify_keys, "a notification") && value_get(one, "url"))
+		if (decode_keys(decoder, one, notify_keys, "a notification") &&
+		    value_get(one, "url"))
 			decode_value(decoder, value_get(one, "url"), true);
 	decoder->plan->notify = notify;
 }

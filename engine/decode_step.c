@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Steps: who is included, how often (for_each), and what each instance says. */
-#include "engine/decode.h"
 #include "engine/base/text.h"
+#include "engine/decode.h"
 #include "engine/reference.h"
 #include "engine/unit.h"
 
@@ -69,15 +69,17 @@ void decode_declarations(struct decoder *decoder)
 	const struct value *steps = value_get(decoder->plan->root, "steps");
 	size_t count = steps && steps->kind == VALUE_MAP ? steps->as.items.count : 0;
 
-	decoder->declarations = arena_array(decoder->arena, count + 1, sizeof *decoder->declarations);
+	decoder->declarations =
+		arena_array(decoder->arena, count + 1, sizeof *decoder->declarations);
 	decoder->by_name = arena_array(decoder->arena, count + 1, sizeof *decoder->by_name);
 	for (const struct value *one = count ? steps->as.items.first : NULL; one; one = one->next) {
 		size_t index = decoder->declaration_count++;
 		if (!is_step_name(one->key))
-			problems_add(decoder->problems, one->key_at,
-			             "`%s` is no name for a step; use a-z, 0-9 and -, beginning with "
-			             "a letter",
-			             one->key);
+			problems_add(
+				decoder->problems, one->key_at,
+				"`%s` is no name for a step; use a-z, 0-9 and -, beginning with "
+				"a letter",
+				one->key);
 		decoder->declarations[index] = (struct declaration){
 			.name = one->key, .map = one, .included = true, .index = index};
 		decoder->by_name[index] = &decoder->declarations[index];
@@ -98,7 +100,8 @@ static bool decide_if(struct decoder *decoder, const struct value *condition)
 		const struct plan *plan = decoder->plan;
 		for (size_t i = 0; i < plan->input_count; i++)
 			if (strcmp(plan->inputs[i].name, input) == 0)
-				return value_equal(plan->inputs[i].value, value_get(value, "equals"));
+				return value_equal(plan->inputs[i].value,
+				                   value_get(value, "equals"));
 	}
 	problems_add(decoder->problems, condition->at,
 	             "`if` is decided from inputs: ${inputs.NAME} of a bool, or {input: NAME, "
@@ -117,8 +120,9 @@ static void decode_presence(struct decoder *decoder, struct declaration *declara
 	if (each) {
 		declaration->each = decode_value(decoder, each, false);
 		if (declaration->each->kind != VALUE_LIST) {
-			problems_add(decoder->problems, each->at,
-			             "`for_each` takes a list, such as ${inputs.NAME} of a list input");
+			problems_add(
+				decoder->problems, each->at,
+				"`for_each` takes a list, such as ${inputs.NAME} of a list input");
 			declaration->each = NULL;
 		}
 	}
@@ -145,7 +149,8 @@ static void decode_needs(struct decoder *decoder, const struct value *list)
 	}
 }
 
-static void decode_backoff(struct decoder *decoder, const struct value *text, struct plan_step *step)
+static void decode_backoff(struct decoder *decoder, const struct value *text,
+                           struct plan_step *step)
 {
 	char from[64];
 	const char *to = strstr(text->as.text, " to ");
@@ -160,7 +165,8 @@ static void decode_backoff(struct decoder *decoder, const struct value *text, st
 		    step->backoff_from_ms <= step->backoff_to_ms)
 			return;
 	}
-	problems_add(decoder->problems, text->at, "backoff: write `2s to 60s`, the shorter pause first");
+	problems_add(decoder->problems, text->at,
+	             "backoff: write `2s to 60s`, the shorter pause first");
 }
 
 static void decode_retry(struct decoder *decoder, const struct value *map, struct plan_step *step)
@@ -190,15 +196,16 @@ static void decode_on_failure(struct decoder *decoder, const struct value *value
 		step->on_failure = ON_FAILURE_ROLL_BACK;
 		step->roll_back_to = text + strlen(back);
 		if (!decode_find(decoder, step->roll_back_to))
-			problems_add(decoder->problems, value->at, "there is no step %s to roll back to",
-			             step->roll_back_to);
+			problems_add(decoder->problems, value->at,
+			             "there is no step %s to roll back to", step->roll_back_to);
 	} else {
 		problems_add(decoder->problems, value->at,
 		             "on_failure: write stop, continue, or roll back to STEP");
 	}
 }
 
-static void decode_approval(struct decoder *decoder, const struct value *map, struct plan_step *step)
+static void decode_approval(struct decoder *decoder, const struct value *map,
+                            struct plan_step *step)
 {
 	if (!decode_keys(decoder, map, approval_keys, "approval"))
 		return;
@@ -208,9 +215,9 @@ static void decode_approval(struct decoder *decoder, const struct value *map, st
 		.text = value_get_text(map, "text", NULL),
 	};
 	if (step->approval.by < 1)
-		problems_add(decoder->problems, map->at, "approval: `by` is how many people, at least 1");
-	if (step->approval.from &&
-	    (int64_t)step->approval.from->as.items.count < step->approval.by)
+		problems_add(decoder->problems, map->at,
+		             "approval: `by` is how many people, at least 1");
+	if (step->approval.from && (int64_t)step->approval.from->as.items.count < step->approval.by)
 		problems_add(decoder->problems, map->at,
 		             "approval: %lld people must say yes, but `from` names only %zu",
 		             (long long)step->approval.by, step->approval.from->as.items.count);
@@ -240,7 +247,8 @@ static void decode_rollback_steps(struct decoder *decoder, const struct value *l
 	step->rollback_step_count = i;
 }
 
-static void decode_rollback(struct decoder *decoder, const struct value *map, struct plan_step *step)
+static void decode_rollback(struct decoder *decoder, const struct value *map,
+                            struct plan_step *step)
 {
 	const struct value *rollback = value_get(map, "rollback");
 	const struct value *irreversible = value_get(map, "irreversible");
@@ -258,12 +266,13 @@ static void decode_rollback(struct decoder *decoder, const struct value *map, st
 		step->rollback_why = value_get_text(rollback, "nothing", "");
 	}
 	bool covered = !step->module || step->module->revert || rollback || irreversible ||
-		       step->module->traits & STEP_READ_ONLY || step->rollback == ROLLBACK_NOTHING;
+	               step->module->traits & STEP_READ_ONLY || step->rollback == ROLLBACK_NOTHING;
 	if (!covered)
-		problems_add(decoder->problems, map->key_at,
-		             "%s cannot be undone by itself: write `rollback:` (steps, or {nothing: "
-		             "why}) or `irreversible: why`",
-		             step->module->name);
+		problems_add(
+			decoder->problems, map->key_at,
+			"%s cannot be undone by itself: write `rollback:` (steps, or {nothing: "
+			"why}) or `irreversible: why`",
+			step->module->name);
 }
 
 static void decode_module(struct decoder *decoder, const struct value *map, struct plan_step *step)
@@ -276,8 +285,8 @@ static void decode_module(struct decoder *decoder, const struct value *map, stru
 	step->module = registry_module(decoder->plan->registry, uses->as.text);
 	if (!step->module) {
 		const char *near = registry_nearest_module(decoder->plan->registry, uses->as.text);
-		problems_add(decoder->problems, uses->at, "there is no module %s%s%s%s", uses->as.text,
-		             near ? "; did you mean " : "; `plan steps` lists them",
+		problems_add(decoder->problems, uses->at, "there is no module %s%s%s%s",
+		             uses->as.text, near ? "; did you mean " : "; `plan steps` lists them",
 		             near ? near : "", near ? "?" : "");
 		if (with)
 			decode_value(decoder, with, true);

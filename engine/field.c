@@ -11,14 +11,11 @@
 #include <string.h>
 
 static const char *const type_names[FIELD_TYPES] = {
-	[FIELD_ANY] = "any",           [FIELD_STRING] = "string",
-	[FIELD_BOOL] = "bool",         [FIELD_INT] = "int",
-	[FIELD_DURATION] = "duration", [FIELD_RATE] = "rate",
-	[FIELD_APP] = "app",           [FIELD_DOMAIN] = "domain",
-	[FIELD_URL] = "url",           [FIELD_PATH] = "path",
-	[FIELD_SECRET] = "secret",     [FIELD_CONTENT] = "content",
-	[FIELD_CHOICE] = "choice",     [FIELD_STEP] = "step",
-	[FIELD_CONNECTION] = "connection",
+	[FIELD_ANY] = "any",       [FIELD_STRING] = "string",     [FIELD_BOOL] = "bool",
+	[FIELD_INT] = "int",       [FIELD_DURATION] = "duration", [FIELD_RATE] = "rate",
+	[FIELD_APP] = "app",       [FIELD_DOMAIN] = "domain",     [FIELD_URL] = "url",
+	[FIELD_PATH] = "path",     [FIELD_SECRET] = "secret",     [FIELD_CONTENT] = "content",
+	[FIELD_CHOICE] = "choice", [FIELD_STEP] = "step",         [FIELD_CONNECTION] = "connection",
 };
 
 void field_type_name(const struct field *field, struct text *out)
@@ -150,7 +147,8 @@ static const struct {
 	const char *wanted;
 } text_checks[FIELD_TYPES] = {
 	[FIELD_APP] = {is_app, "app name: 3 to 30 of a-z, 0-9 and -, beginning with a letter"},
-	[FIELD_DOMAIN] = {is_domain, "domain name such as www.example.com, without a dot at the end"},
+	[FIELD_DOMAIN] = {is_domain,
+                          "domain name such as www.example.com, without a dot at the end"},
 	[FIELD_URL] = {is_url, "address that begins with https:// or http://"},
 	[FIELD_PATH] = {is_path, "path beneath the plan's directory (no leading / and no ..)"},
 };
@@ -167,7 +165,8 @@ static struct value *accept_duration(const struct value *value, struct arena *ar
 		bad(value, "duration; write it with a unit: 500ms, 5s, 10m, 24h, 7d", err);
 		return NULL;
 	}
-	return unit_parse_duration(text, &duration_ms, err) ? value_number(arena, duration_ms) : NULL;
+	return unit_parse_duration(text, &duration_ms, err) ? value_number(arena, duration_ms)
+	                                                    : NULL;
 }
 
 static struct value *accept_rate(const struct value *value, struct arena *arena, struct error *err)
@@ -200,8 +199,9 @@ static struct value *accept_choice(const struct field *field, const struct value
 		text_format(&list, "%s%s", i ? ", " : "", field->choices[i]);
 		nearest_try(&nearest, field->choices[i]);
 	}
-	fail(err, ERROR_PLAN, "`%s` is not one of: %s%s%s%s", text ? text : value_kind_name(value->kind),
-	     text_string(&list), text && nearest.best ? "; did you mean " : "",
+	fail(err, ERROR_PLAN, "`%s` is not one of: %s%s%s%s",
+	     text ? text : value_kind_name(value->kind), text_string(&list),
+	     text && nearest.best ? "; did you mean " : "",
 	     text && nearest.best ? nearest.best : "", text && nearest.best ? "?" : "");
 	text_free(&list);
 	return NULL;
@@ -218,7 +218,8 @@ static struct value *accept_secret(const struct field *field, const struct value
 	return NULL;
 }
 
-/* Scalars that YAML took for something else ("404", "true", "1.5") are texts where text is wanted. */
+/* Scalars that YAML took for something else ("404", "true", "1.5") are texts where text is wanted.
+ */
 static struct value *accept_text(const struct field *field, const struct value *value,
                                  struct arena *arena, struct error *err)
 {
@@ -267,8 +268,10 @@ static struct value *accept_one(const struct field *field, const struct value *v
 	case FIELD_CHOICE:
 		return accept_choice(field, value, arena, err);
 	case FIELD_SECRET:
-		fail(err, ERROR_PLAN, "%s takes a secret: name it under `secrets:` and write "
-		                      "${secrets.NAME} here; never the secret itself", field->name);
+		fail(err, ERROR_PLAN,
+		     "%s takes a secret: name it under `secrets:` and write "
+		     "${secrets.NAME} here; never the secret itself",
+		     field->name);
 		return NULL;
 	case FIELD_STRING:
 	case FIELD_APP:
@@ -294,8 +297,8 @@ static struct value *accept_items(const struct field *field, const struct value 
 	for (const struct value *item = value->as.items.first; item; item = item->next) {
 		/* null in a map says that the key is to go: only modules that know it allow it. */
 		struct value *one = item->kind == VALUE_NULL && map
-			? value_null(arena)
-			: accept_one(field, item, arena, err);
+		                            ? value_null(arena)
+		                            : accept_one(field, item, arena, err);
 		if (!one) {
 			if (map)
 				fail_while(err, "%s", item->key);

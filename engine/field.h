@@ -18,11 +18,12 @@ enum field_type {
 	FIELD_URL,      /* http:// or https:// */
 	FIELD_PATH,     /* beneath the directory of the plan */
 	FIELD_SECRET,   /* only a ${secrets.x} reference */
-	FIELD_CONTENT,  /* a text, or {file: PATH} beneath the plan's directory, read when resolved */
+	FIELD_CONTENT,  /* a text, or {file: PATH} beneath the plan's directory, read when resolved
+	                 */
 	FIELD_CHOICE,   /* one of `choices` */
 	FIELD_STEP,     /* the name of another step */
 	FIELD_CONNECTION,
-	FIELD_TYPES     /* how many there are */
+	FIELD_TYPES /* how many there are */
 };
 
 enum {
@@ -31,16 +32,17 @@ enum {
 	FIELD_MAP = 1 << 2,        /* a map from any name to the type */
 	FIELD_OR_MAP = 1 << 3,     /* the type, or a map of texts instead */
 	FIELD_MAY_SECRET = 1 << 4, /* ${secrets.x} is allowed inside */
-	FIELD_EXISTS = 1 << 5,     /* names something that was there before the plan: a rehearsal makes it */
+	FIELD_EXISTS =
+		1 << 5, /* names something that was there before the plan: a rehearsal makes it */
 };
 
 struct field {
 	const char *name;
 	enum field_type type;
 	unsigned flags;
-	const char *fallback;        /* the default as it would be written in a plan, or NULL */
-	const char *const *choices;  /* NULL-ended; of FIELD_CHOICE */
-	const char *text;            /* one sentence */
+	const char *fallback;       /* the default as it would be written in a plan, or NULL */
+	const char *const *choices; /* NULL-ended; of FIELD_CHOICE */
+	const char *text;           /* one sentence */
 };
 
 /* The word for the type in plans and in the reference: "app", "list of domain", "map of string". */

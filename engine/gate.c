@@ -70,8 +70,8 @@ bool gate_opens(struct walking *walking, struct task *task)
 	}
 	if (is_approved(walking, step, needed))
 		return true;
-	const char *text = step->approval.text ? step->approval.text
-	                                       : value_get_text(step->with, "text", "");
+	const char *text =
+		step->approval.text ? step->approval.text : value_get_text(step->with, "text", "");
 	snprintf(task->offered_for, sizeof task->offered_for,
 	         "%lld of %lld approvals%s%s; `plan approve %s`",
 	         (long long)run_approvals(walking->options->run, step->id), (long long)needed,
@@ -85,9 +85,10 @@ static bool take_approval(struct walking *walking, const struct request *request
 	bool fine = true;
 
 	if (strcmp(request->digest, plan->digest) != 0) {
-		walking_tell(walking, NEWS_NOTE, NULL,
-		             "an approval is void: it was given for another version of plan and inputs",
-		             NULL);
+		walking_tell(
+			walking, NEWS_NOTE, NULL,
+			"an approval is void: it was given for another version of plan and inputs",
+			NULL);
 		return true;
 	}
 	for (size_t i = 0; i < plan->step_count && fine; i++) {
@@ -97,9 +98,10 @@ static bool take_approval(struct walking *walking, const struct request *request
 		if (may_approve(&step->approval, request->who))
 			fine = record_approval(walking, step, request->who, request->text);
 		else
-			walking_tell(walking, NEWS_NOTE, step,
-			             "an approval does not count: the plan does not name that person",
-			             NULL);
+			walking_tell(
+				walking, NEWS_NOTE, step,
+				"an approval does not count: the plan does not name that person",
+				NULL);
 	}
 	return fine;
 }

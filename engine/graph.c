@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The edges between steps, cycles named in full, and an order that keeps that of the file. */
-#include "engine/decode.h"
 #include "engine/base/text.h"
+#include "engine/decode.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +9,14 @@
 /* Edges between instances, by their index in the file. */
 struct graph {
 	struct decoder *decoder;
-	size_t **needs;   /* per instance */
+	size_t **needs; /* per instance */
 	size_t *counts;
 	size_t *seen;     /* stamp: the instance + 1 for which an edge was last added */
 	size_t *position; /* instance -> place in the order */
 };
 
-/* What a declaration stands for: its instances, or, when `if` left it out, what it needed itself. */
+/* What a declaration stands for: its instances, or, when `if` left it out, what it needed itself.
+ */
 static void collect(struct graph *graph, size_t instance, const struct declaration *needed,
                     size_t depth)
 {
@@ -146,7 +147,7 @@ static void name_cycle(const struct graph *graph, const size_t *missing)
 
 	while (missing[at] == 0)
 		at++;
-	for (; place[at] == 0; ) {
+	for (; place[at] == 0;) {
 		path[length] = at;
 		place[at] = ++length;
 		for (size_t n = 0; n < graph->counts[at]; n++)
@@ -179,12 +180,14 @@ static void lay_out(const struct graph *graph, const struct users *users)
 		step->order = graph->position[i];
 		step->need_count = graph->counts[i];
 		step->user_count = user_count;
-		step->needs = arena_array(decoder->arena, step->need_count + 1, sizeof *step->needs);
+		step->needs =
+			arena_array(decoder->arena, step->need_count + 1, sizeof *step->needs);
 		step->users = arena_array(decoder->arena, user_count + 1, sizeof *step->users);
 		for (size_t n = 0; n < step->need_count; n++)
 			step->needs[n] = &plan->steps[graph->position[graph->needs[i][n]]];
 		for (size_t u = 0; u < user_count; u++)
-			step->users[u] = &plan->steps[graph->position[users->list[users->first[i] + u]]];
+			step->users[u] =
+				&plan->steps[graph->position[users->list[users->first[i] + u]]];
 	}
 }
 

@@ -108,9 +108,11 @@ const struct value *step_connection(struct step *step, const char *name, const c
 		if (strcmp(value_get_text(one, "name", ""), name) == 0)
 			return one;
 	if (name)
-		fail(err, ERROR_PLAN, "there is no connection %s with `uses: %s`", name, uses_prefix);
+		fail(err, ERROR_PLAN, "there is no connection %s with `uses: %s`", name,
+		     uses_prefix);
 	else if (!first)
-		fail(err, ERROR_PLAN, "it needs a connection with `uses: %s` in the plan", uses_prefix);
+		fail(err, ERROR_PLAN, "it needs a connection with `uses: %s` in the plan",
+		     uses_prefix);
 	else
 		fail(err, ERROR_PLAN, "the plan has %zu connections with `uses: %s`; name one",
 		     fitting->as.items.count, uses_prefix);
@@ -122,10 +124,11 @@ bool step_pin(struct step *step, const char *name, const char *identity, struct 
 	const char *pinned = run_pin(step->host->run, name);
 
 	if (pinned && identity && strcmp(pinned, identity) != 0)
-		return fail(err, ERROR_DRIFT,
-		            "%s is not what it was: this run first met %s, now it is %s; nothing was "
-		            "touched. Start a new run if that is meant",
-		            name, pinned, identity);
+		return fail(
+			err, ERROR_DRIFT,
+			"%s is not what it was: this run first met %s, now it is %s; nothing was "
+			"touched. Start a new run if that is meant",
+			name, pinned, identity);
 	if (step->host->looking || (pinned && identity) || (!pinned && !identity))
 		return true;
 	struct value *message = host_message(step, "pin");
@@ -139,8 +142,7 @@ static void send_text(struct step *step, const char *event, const char *format, 
 	struct error ignored;
 	struct value *message = host_message(step, event);
 
-	value_set_text(step->arena, message, "text",
-	               arena_vprintf(step->arena, format, arguments));
+	value_set_text(step->arena, message, "text", arena_vprintf(step->arena, format, arguments));
 	host_send(step, message, &ignored);
 }
 

@@ -15,8 +15,8 @@ void idle_enforce_timeouts(struct walking *walking)
 	for (size_t i = 0; i < walking->task_count; i++) {
 		struct task *task = &walking->tasks[i];
 		bool late = task->state == TASK_ACTING && task->step->timeout_ms &&
-			    !task->sleeping_until_ms &&
-			    now - task->acting_since_ms > task->step->timeout_ms;
+		            !task->sleeping_until_ms &&
+		            now - task->acting_since_ms > task->step->timeout_ms;
 		if (late && !task->kill_at_ms) {
 			task->timed_out = true;
 			task->dropped = true;
@@ -51,7 +51,8 @@ void idle_jump(struct walking *walking)
 		return;
 	struct arena arena = {0};
 	int64_t forward = until - clock_now_ms();
-	snprintf(text, sizeof text, "passed over %s of waiting", clock_duration_text(&arena, forward));
+	snprintf(text, sizeof text, "passed over %s of waiting",
+	         clock_duration_text(&arena, forward));
 	arena_free(&arena);
 	walking_tell(walking, NEWS_JUMP, step, text, NULL);
 	clock_jump_ms(forward);

@@ -23,13 +23,20 @@
 #define FORMAT_VERSION 1
 
 static const char *const record_names[] = {
-	[RECORD_BEGIN] = "begin",     [RECORD_AMEND] = "amend",
-	[RECORD_START] = "start",     [RECORD_PIN] = "pin",
-	[RECORD_WAIT] = "wait",       [RECORD_INTENT] = "intent",
-	[RECORD_DONE] = "done",       [RECORD_FAILED] = "failed",
-	[RECORD_UNDO_INTENT] = "undo-intent", [RECORD_UNDONE] = "undone",
-	[RECORD_PASSED] = "passed",   [RECORD_UNDO_FAILED] = "undo-failed",
-	[RECORD_APPROVAL] = "approval", [RECORD_NOTE] = "note",
+	[RECORD_BEGIN] = "begin",
+	[RECORD_AMEND] = "amend",
+	[RECORD_START] = "start",
+	[RECORD_PIN] = "pin",
+	[RECORD_WAIT] = "wait",
+	[RECORD_INTENT] = "intent",
+	[RECORD_DONE] = "done",
+	[RECORD_FAILED] = "failed",
+	[RECORD_UNDO_INTENT] = "undo-intent",
+	[RECORD_UNDONE] = "undone",
+	[RECORD_PASSED] = "passed",
+	[RECORD_UNDO_FAILED] = "undo-failed",
+	[RECORD_APPROVAL] = "approval",
+	[RECORD_NOTE] = "note",
 	[RECORD_END] = "end",
 };
 
@@ -63,8 +70,8 @@ int store_kind(const char *const *names, int count, const char *name)
 
 bool store_failed(struct journal *journal, const char *doing, struct error *err)
 {
-	return fail(err, ERROR_FAILED, "journal %s: %s: %s; nothing more was done", journal->path, doing,
-	            sqlite3_errmsg(journal->database));
+	return fail(err, ERROR_FAILED, "journal %s: %s: %s; nothing more was done", journal->path,
+	            doing, sqlite3_errmsg(journal->database));
 }
 
 bool store_run(struct journal *journal, const char *sql, const char *doing, struct error *err)
@@ -119,7 +126,8 @@ static bool check_file(const char *path, struct error *err)
 		return fail(err, ERROR_REFUSED, "journal %s belongs to another user (uid %u)", path,
 		            (unsigned)status.st_uid);
 	if (status.st_mode & 077)
-		return fail(err, ERROR_REFUSED, "others can read journal %s; `chmod 600` mends it", path);
+		return fail(err, ERROR_REFUSED, "others can read journal %s; `chmod 600` mends it",
+		            path);
 	return true;
 }
 
@@ -136,11 +144,13 @@ static bool check_version(struct journal *journal, struct error *err)
 		       store_run(journal, schema, "make its tables", err);
 	}
 	if (application != APPLICATION_ID)
-		return fail(err, ERROR_REFUSED, "%s is damaged or not a journal of plan", journal->path);
+		return fail(err, ERROR_REFUSED, "%s is damaged or not a journal of plan",
+		            journal->path);
 	if (version > FORMAT_VERSION)
-		return fail(err, ERROR_REFUSED,
-		            "journal %s has format %lld, this plan reads up to %d: use a newer plan",
-		            journal->path, (long long)version, FORMAT_VERSION);
+		return fail(
+			err, ERROR_REFUSED,
+			"journal %s has format %lld, this plan reads up to %d: use a newer plan",
+			journal->path, (long long)version, FORMAT_VERSION);
 	return true;
 }
 
@@ -152,10 +162,10 @@ static bool open_database(struct journal *journal, bool make, struct error *err)
 		return store_failed(journal, "open", err);
 	sqlite3_busy_timeout(journal->database, 10000);
 	return store_run(journal,
-	               "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
-	               "PRAGMA secure_delete = ON; PRAGMA journal_mode = DELETE;"
-	               "PRAGMA synchronous = EXTRA",
-	               "set it up", err) &&
+	                 "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
+	                 "PRAGMA secure_delete = ON; PRAGMA journal_mode = DELETE;"
+	                 "PRAGMA synchronous = EXTRA",
+	                 "set it up", err) &&
 	       check_version(journal, err);
 }
 
@@ -183,8 +193,8 @@ struct journal *journal_open(const char *state_directory, const char *plan_name,
 	bool there = access(journal->path, F_OK) == 0;
 	mask = umask(077);
 	bool fine = (there || make) && (!make || file_private_directory(state_directory, err)) &&
-		    check_file(journal->path, err) && open_database(journal, make, err) &&
-		    seal_load(&journal->key, journal->key_path, make, err);
+	            check_file(journal->path, err) && open_database(journal, make, err) &&
+	            seal_load(&journal->key, journal->key_path, make, err);
 	umask(mask);
 	if (!fine) {
 		journal_close(journal);
@@ -350,7 +360,8 @@ bool journal_append(struct journal *journal, struct record *record, struct error
 	row.body = text_string(&body);
 	/* A failed fsync is final: the kernel may have dropped what it could not write. */
 	bool fine = store_run(journal, "BEGIN IMMEDIATE", "begin a record", err) &&
-		    append_row(journal, &row, err) && store_run(journal, "COMMIT", "make a record durable", err);
+	            append_row(journal, &row, err) &&
+	            store_run(journal, "COMMIT", "make a record durable", err);
 	if (!fine)
 		sqlite3_exec(journal->database, "ROLLBACK", NULL, NULL, NULL);
 	text_free(&body);
@@ -386,7 +397,8 @@ static bool read_row(struct journal *journal, const struct row *row, struct aren
 	int kind = store_kind(record_names, RECORD_KINDS, row->kind);
 
 	if (kind < 0)
-		return fail(err, ERROR_REFUSED, "record %lld has the unknown kind %s: use a newer plan",
+		return fail(err, ERROR_REFUSED,
+		            "record %lld has the unknown kind %s: use a newer plan",
 		            (long long)row->seq, row->kind);
 	*record = (struct record){
 		.seq = row->seq,
@@ -436,7 +448,8 @@ bool journal_verify(struct journal *journal, int64_t *record_count, struct error
 	while (fine && (result = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct row row = take_row(statement, &arena);
 		hash_row(previous, &row, hash);
-		fine = row.seq == ++*record_count && sqlite3_column_bytes(statement, 8) == HASH_BYTES &&
+		fine = row.seq == ++*record_count &&
+		       sqlite3_column_bytes(statement, 8) == HASH_BYTES &&
 		       memcmp(hash, sqlite3_column_blob(statement, 8), HASH_BYTES) == 0;
 		memcpy(previous, hash, HASH_BYTES);
 		arena_free(&arena);

@@ -13,27 +13,27 @@
 #include "engine/base/json.h"
 
 enum record_kind {
-	RECORD_BEGIN,      /* a run begins: {plan, digest, inputs, tool, file, steps} */
-	RECORD_AMEND,      /* the plan was changed on an open run: {digest, ...} */
-	RECORD_START,      /* somebody took the run up: {who, host, pid, mode} */
-	RECORD_PIN,        /* {name, identity} */
-	RECORD_WAIT,       /* a step waits: {conditions: [...], for: "..."} */
-	RECORD_INTENT,     /* about to act: {before, changes, conditions, subjects, attempt} */
-	RECORD_DONE,       /* satisfied: {outputs, changed, subjects} */
-	RECORD_FAILED,     /* {kind, text} */
-	RECORD_UNDO_INTENT,/* about to go back: {before} */
-	RECORD_UNDONE,     /* {} */
-	RECORD_PASSED,     /* the way back passed over it: {why} */
-	RECORD_UNDO_FAILED,/* {kind, text} */
-	RECORD_APPROVAL,   /* {who, digest, text} */
-	RECORD_NOTE,       /* {text} */
-	RECORD_END,        /* {outcome, exit} */
+	RECORD_BEGIN,       /* a run begins: {plan, digest, inputs, tool, file, steps} */
+	RECORD_AMEND,       /* the plan was changed on an open run: {digest, ...} */
+	RECORD_START,       /* somebody took the run up: {who, host, pid, mode} */
+	RECORD_PIN,         /* {name, identity} */
+	RECORD_WAIT,        /* a step waits: {conditions: [...], for: "..."} */
+	RECORD_INTENT,      /* about to act: {before, changes, conditions, subjects, attempt} */
+	RECORD_DONE,        /* satisfied: {outputs, changed, subjects} */
+	RECORD_FAILED,      /* {kind, text} */
+	RECORD_UNDO_INTENT, /* about to go back: {before} */
+	RECORD_UNDONE,      /* {} */
+	RECORD_PASSED,      /* the way back passed over it: {why} */
+	RECORD_UNDO_FAILED, /* {kind, text} */
+	RECORD_APPROVAL,    /* {who, digest, text} */
+	RECORD_NOTE,        /* {text} */
+	RECORD_END,         /* {outcome, exit} */
 	RECORD_KINDS
 };
 
 struct record {
-	int64_t seq;      /* 1, 2, ... */
-	int64_t run;      /* number of the run in this journal */
+	int64_t seq; /* 1, 2, ... */
+	int64_t run; /* number of the run in this journal */
 	enum record_kind kind;
 	const char *step; /* "" when it is about the run */
 	int64_t at_ms;    /* wall clock */
@@ -46,8 +46,8 @@ enum request_kind { REQUEST_APPROVE, REQUEST_PAUSE, REQUEST_RESUME, REQUEST_STOP
 struct request {
 	int64_t id;
 	enum request_kind kind;
-	const char *step; /* of APPROVE */
-	const char *who;  /* "user@host" */
+	const char *step;   /* of APPROVE */
+	const char *who;    /* "user@host" */
 	const char *digest; /* of plan and inputs that were approved */
 	const char *text;
 	int64_t at_ms;

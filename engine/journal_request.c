@@ -25,9 +25,9 @@ const char *request_kind_name(enum request_kind kind)
 
 bool journal_request(struct journal *journal, const struct request *request, struct error *err)
 {
-	sqlite3_stmt *statement = store_prepare(
-		journal, "INSERT INTO request (kind, step, who, digest, text, at_ms)"
-			 " VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+	sqlite3_stmt *statement =
+		store_prepare(journal, "INSERT INTO request (kind, step, who, digest, text, at_ms)"
+	                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
 
 	if (!statement)
 		return store_failed(journal, "file a request", err);
@@ -43,9 +43,9 @@ bool journal_request(struct journal *journal, const struct request *request, str
 
 struct request *journal_next_request(struct journal *journal, int64_t after, struct arena *arena)
 {
-	sqlite3_stmt *statement =
-		store_prepare(journal, "SELECT id, kind, step, who, digest, text, at_ms FROM request"
-				     " WHERE handled = 0 AND id > ?1 ORDER BY id LIMIT 1");
+	sqlite3_stmt *statement = store_prepare(
+		journal, "SELECT id, kind, step, who, digest, text, at_ms FROM request"
+			 " WHERE handled = 0 AND id > ?1 ORDER BY id LIMIT 1");
 	struct request *request = NULL;
 
 	if (!statement)
@@ -53,7 +53,7 @@ struct request *journal_next_request(struct journal *journal, int64_t after, str
 	sqlite3_bind_int64(statement, 1, after);
 	if (sqlite3_step(statement) == SQLITE_ROW) {
 		int kind = store_kind(request_names, REQUEST_KINDS,
-		                          store_column_text(arena, statement, 1));
+		                      store_column_text(arena, statement, 1));
 		request = arena_alloc(arena, sizeof *request);
 		*request = (struct request){
 			.id = sqlite3_column_int64(statement, 0),
@@ -81,7 +81,7 @@ bool journal_set_live(struct journal *journal, const char *step, const struct va
 {
 	sqlite3_stmt *statement =
 		store_prepare(journal, "INSERT INTO live VALUES (?1, ?2)"
-				     " ON CONFLICT (step) DO UPDATE SET body = excluded.body");
+	                               " ON CONFLICT (step) DO UPDATE SET body = excluded.body");
 	struct text body = {0};
 
 	if (!statement)
@@ -97,7 +97,8 @@ bool journal_set_live(struct journal *journal, const char *step, const struct va
 
 struct value *journal_live(struct journal *journal, struct arena *arena)
 {
-	sqlite3_stmt *statement = store_prepare(journal, "SELECT step, body FROM live ORDER BY step");
+	sqlite3_stmt *statement =
+		store_prepare(journal, "SELECT step, body FROM live ORDER BY step");
 	struct value *all = value_map(arena);
 	struct error ignored;
 

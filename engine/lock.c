@@ -102,7 +102,8 @@ int lock_take(const char *path, const struct holder *holder, struct error *err)
 	for (int i = 0; i < 20 && !read_holder(descriptor, &other); i++)
 		usleep(10000);
 	fail(err, ERROR_REFUSED,
-	     "another `plan %s` holds this plan: %s on %s, process %lld, since %s; `plan status` shows "
+	     "another `plan %s` holds this plan: %s on %s, process %lld, since %s; `plan status` "
+	     "shows "
 	     "what it does",
 	     other.what, other.who, other.host, (long long)other.pid,
 	     clock_text(&arena, other.since_ms));

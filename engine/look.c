@@ -118,13 +118,15 @@ static const char *taken_away_by(struct step *step)
 	const char *const *reads = step->module->reads;
 
 	for (size_t r = 0; step->was_done && reads && reads[r]; r++) {
-		const char *read = resolve_template(reads[r], step->with, step->outputs, step->arena);
+		const char *read =
+			resolve_template(reads[r], step->with, step->outputs, step->arena);
 		for (size_t i = 0; read && i < plan->step_count; i++) {
 			const struct run_step *other = run_step(step->host->run, plan->steps[i].id);
 			if (!(plan->steps[i].module->traits & STEP_DESTROYS) ||
 			    other->state != RUN_DONE || !other->subjects)
 				continue;
-			for (const struct value *one = other->subjects->as.items.first; one; one = one->next)
+			for (const struct value *one = other->subjects->as.items.first; one;
+			     one = one->next)
 				if (run_encloses(value_reveal(one), read))
 					return plan->steps[i].id;
 		}

@@ -87,11 +87,11 @@ static const char *waiting_text(const struct hearing *hearing)
 		if (value_get_bool(one, "holds", false) && one->next)
 			continue;
 		const char *of = value_get_text(one, "of", NULL);
-		return arena_printf(hearing->arena, "%s%s%s is %s, must be %s%s",
-		                    value_get_text(one, "check", ""), of ? " of " : "", of ? of : "",
-		                    value_get_text(one, "is", "unknown"),
-		                    value_get_text(one, "must_be", ""),
-		                    value_get_bool(one, "holds", false) ? "; holds, must stay so" : "");
+		return arena_printf(
+			hearing->arena, "%s%s%s is %s, must be %s%s",
+			value_get_text(one, "check", ""), of ? " of " : "", of ? of : "",
+			value_get_text(one, "is", "unknown"), value_get_text(one, "must_be", ""),
+			value_get_bool(one, "holds", false) ? "; holds, must stay so" : "");
 	}
 	return "";
 }
@@ -105,7 +105,8 @@ static bool hear_waiting(const struct hearing *hearing)
 	if (task->state != TASK_ACTING)
 		task->state = TASK_WAITING;
 	show_live(hearing, "waiting", first);
-	walking_tell(hearing->walking, NEWS_WAITING, task->step, waiting_text(hearing), hearing->message);
+	walking_tell(hearing->walking, NEWS_WAITING, task->step, waiting_text(hearing),
+	             hearing->message);
 	if (!first || run_step(hearing->walking->options->run, task->step->id)->waiting_since_ms)
 		return true;
 	return record(hearing, RECORD_WAIT, body_of(hearing, keys));
@@ -240,8 +241,8 @@ static void set_failure(struct walking *walking, const struct task *task, const 
 	snprintf(result->step, sizeof result->step, "%s", task->step->id);
 	bool refused = error == ERROR_REFUSED || error == ERROR_DRIFT;
 	result->outcome = walking->going_back ? WALK_PERSON_NEEDED
-	                  : refused            ? WALK_REFUSED
-	                                       : WALK_FAILED;
+	                  : refused           ? WALK_REFUSED
+	                                      : WALK_FAILED;
 }
 
 /* What the plan says about a step that failed. */
@@ -309,10 +310,10 @@ static const struct {
 	const char *event;
 	bool (*hear)(const struct hearing *hearing);
 } events[] = {
-	{"looked", hear_looked},     {"waiting", hear_waiting}, {"ready", hear_ready},
-	{"sleeping", hear_sleeping}, {"awake", hear_awake},     {"pin", hear_pin},
+	{"looked", hear_looked},     {"waiting", hear_waiting},   {"ready", hear_ready},
+	{"sleeping", hear_sleeping}, {"awake", hear_awake},       {"pin", hear_pin},
 	{"note", hear_note},         {"progress", hear_progress}, {"retrying", hear_retrying},
-	{"done", hear_done},         {"undone", hear_undone},   {"failed", hear_failed},
+	{"done", hear_done},         {"undone", hear_undone},     {"failed", hear_failed},
 };
 
 bool message_handle(struct walking *walking, struct task *task, const struct value *message,
@@ -341,7 +342,8 @@ void message_lost(struct walking *walking, struct task *task, int wait_status)
 		snprintf(text, sizeof text, "it did not end within its timeout of %lld s",
 		         (long long)task->step->timeout_ms / 1000);
 	else if (WIFSIGNALED(wait_status))
-		snprintf(text, sizeof text, "its process ended by signal %d", WTERMSIG(wait_status));
+		snprintf(text, sizeof text, "its process ended by signal %d",
+		         WTERMSIG(wait_status));
 	else
 		snprintf(text, sizeof text, "its process ended (status %d) without a word",
 		         WEXITSTATUS(wait_status));

@@ -46,7 +46,8 @@ static void make_token(const struct job *job, char token[13])
 
 /* ---- Acting ---- */
 
-/* Offers what it is about to do until the engine says go; conditions are measured each time anew. */
+/* Offers what it is about to do until the engine says go; conditions are measured each time anew.
+ */
 static bool get_go_ahead(struct step *step, struct value *ready, struct error *err)
 {
 	const struct plan_step *plan_step = step->host->plan_step;
@@ -79,8 +80,9 @@ static bool verify(struct step *step, struct error *err)
 		return fail_while(err, "verify");
 	if (left.count == 0)
 		return true;
-	return fail(err, ERROR_FAILED, "it acted, but %zu differences are left; the first is %s%s%s",
-	            left.count, left.first->path, left.first->note ? ": " : "",
+	return fail(err, ERROR_FAILED,
+	            "it acted, but %zu differences are left; the first is %s%s%s", left.count,
+	            left.first->path, left.first->note ? ": " : "",
 	            left.first->note ? left.first->note : "");
 }
 
@@ -170,7 +172,7 @@ static bool act(struct step *step, struct error *err)
 	step->host->guarded = true;
 	while (!try_once(step, &attempt, err)) {
 		bool again = err->kind == ERROR_RETRY &&
-			     attempt.number < step->host->plan_step->retry_attempts;
+		             attempt.number < step->host->plan_step->retry_attempts;
 		if (!again || !back_off(step, &attempt, err))
 			return false;
 		attempt.number++;

@@ -12,9 +12,10 @@ struct job {
 	const struct plan_step *step;
 	struct run *run;
 	const struct value *secrets, *connections;
-	const struct value *predicted; /* LOOK: MAP step id -> outputs, of steps that were looked at */
-	int64_t waiting_since_ms;      /* wall clock from which `within` counts */
-	int descriptor;                /* our end of the socket pair */
+	const struct value
+		*predicted;       /* LOOK: MAP step id -> outputs, of steps that were looked at */
+	int64_t waiting_since_ms; /* wall clock from which `within` counts */
+	int descriptor;           /* our end of the socket pair */
 };
 
 /* Messages it sends, each a MAP with `event`:

@@ -62,10 +62,9 @@ static struct plan_step *find_name(const struct plan *plan, const char *name)
 
 struct plan_step *plan_find(const struct plan *plan, const char *id)
 {
-	struct plan_step **found =
-		plan->step_count
-			? bsearch(id, plan->by_id, plan->step_count, sizeof *plan->by_id, find_id)
-			: NULL;
+	struct plan_step **found = plan->step_count ? bsearch(id, plan->by_id, plan->step_count,
+	                                                      sizeof *plan->by_id, find_id)
+	                                            : NULL;
 
 	return found ? *found : find_name(plan, id);
 }
@@ -102,8 +101,9 @@ static void check_steps_of_conditions(const struct plan *plan, const struct plan
 static void check_way_back(const struct plan *plan, const struct plan_step *step,
                            struct problems *problems)
 {
-	const struct plan_step *to =
-		step->on_failure == ON_FAILURE_ROLL_BACK ? plan_find(plan, step->roll_back_to) : NULL;
+	const struct plan_step *to = step->on_failure == ON_FAILURE_ROLL_BACK
+	                                     ? plan_find(plan, step->roll_back_to)
+	                                     : NULL;
 
 	if (to && to != step && !plan_comes_before(to, step) && to->name != step->name)
 		problems_add(problems, step->at,
@@ -115,13 +115,15 @@ static void check_downtime(const struct plan *plan, struct problems *problems)
 {
 	const struct plan_step *begins =
 		plan->downtime_begins ? plan_find(plan, plan->downtime_begins) : NULL;
-	const struct plan_step *ends = plan->downtime_ends ? plan_find(plan, plan->downtime_ends) : NULL;
+	const struct plan_step *ends =
+		plan->downtime_ends ? plan_find(plan, plan->downtime_ends) : NULL;
 
 	if (begins && ends && !plan_comes_before(begins, ends))
-		problems_add(problems, ends->at,
-		             "the downtime ends with %s, but %s, with which it begins, does not come "
-		             "before it",
-		             ends->id, begins->id);
+		problems_add(
+			problems, ends->at,
+			"the downtime ends with %s, but %s, with which it begins, does not come "
+			"before it",
+			ends->id, begins->id);
 }
 
 static void check_whole(const struct plan *plan, struct problems *problems)
@@ -182,8 +184,8 @@ bool plan_parse(struct plan *plan, const char *file, const char *data, size_t le
 	*plan = (struct plan){.registry = registry};
 	plan->file = arena_text(&plan->arena, file);
 	plan->directory = options && options->directory
-		? arena_text(&plan->arena, options->directory)
-		: file_directory(&plan->arena, file);
+	                          ? arena_text(&plan->arena, options->directory)
+	                          : file_directory(&plan->arena, file);
 	plan->name = plan->summary = "";
 	plan->root = yaml_read(&plan->arena, data, length, problems);
 	if (!plan->root || !decode(plan, options, problems))

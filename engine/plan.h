@@ -50,7 +50,7 @@ struct plan_conditions {
 };
 
 struct plan_approval {
-	int64_t by;              /* how many people; 0: none needed */
+	int64_t by;               /* how many people; 0: none needed */
 	const struct value *from; /* LIST of names who may, or NULL */
 	const char *text;
 };
@@ -65,20 +65,22 @@ enum rollback_kind {
 enum on_failure { ON_FAILURE_STOP, ON_FAILURE_CONTINUE, ON_FAILURE_ROLL_BACK };
 
 struct plan_step {
-	const char *id;   /* unique: "move-domain[www.example.com]", or the name when there is no for_each */
+	const char *id;   /* unique: "move-domain[www.example.com]", or the name when there is no
+	                     for_each */
 	const char *name; /* its key in the plan */
 	const struct value *each; /* the item of for_each, or NULL */
 	const char *title;        /* NULL when the plan gives none */
 	const struct step_module *module;
-	const struct value *with; /* MAP; inputs and ${each} put in, ${steps.} and ${secrets.} still there */
+	const struct value
+		*with; /* MAP; inputs and ${each} put in, ${steps.} and ${secrets.} still there */
 	struct plan_step **needs; /* the steps that come first, from `needs` and from references */
 	size_t need_count;
 	struct plan_step **users; /* the inverse of needs */
 	size_t user_count;
 	struct plan_conditions preconditions, postconditions, invariants;
 	struct plan_approval approval;
-	int64_t timeout_ms;       /* for acting, not for waiting; 0: none */
-	int64_t retry_attempts;   /* at least 1 */
+	int64_t timeout_ms;     /* for acting, not for waiting; 0: none */
+	int64_t retry_attempts; /* at least 1 */
 	int64_t backoff_from_ms, backoff_to_ms;
 	enum on_failure on_failure;
 	const char *roll_back_to; /* name of a step, of ON_FAILURE_ROLL_BACK */
@@ -86,7 +88,8 @@ struct plan_step {
 	struct plan_step *rollback_steps; /* of ROLLBACK_STEPS, in the order to run */
 	size_t rollback_step_count;
 	const char *rollback_why;
-	size_t order; /* place in a topological order that keeps the order of the file where it can */
+	size_t order; /* place in a topological order that keeps the order of the file where it can
+	               */
 	struct place at;
 };
 
@@ -103,8 +106,8 @@ struct plan {
 	size_t secret_count;
 	struct plan_connection *connections;
 	size_t connection_count;
-	const struct value *windows; /* MAP name -> MAP, or NULL */
-	const struct value *notify;  /* as written, or NULL */
+	const struct value *windows;                 /* MAP name -> MAP, or NULL */
+	const struct value *notify;                  /* as written, or NULL */
 	const char *downtime_begins, *downtime_ends; /* names of steps, or NULL */
 	int64_t downtime_budget_ms;
 	struct plan_step *steps; /* in topological order (order 0, 1, ...) */

@@ -39,9 +39,11 @@ static bool read_inside(const char *inside, size_t length, struct reference *ref
 		length -= skip;
 		const char *dot = memchr(inside, '.', length);
 		if (kinds[i].kind != REFERENCE_STEP)
-			return !dot && take(reference->name, sizeof reference->name, inside, length);
+			return !dot &&
+			       take(reference->name, sizeof reference->name, inside, length);
 		return dot &&
-		       take(reference->name, sizeof reference->name, inside, (size_t)(dot - inside)) &&
+		       take(reference->name, sizeof reference->name, inside,
+		            (size_t)(dot - inside)) &&
 		       take(reference->member, sizeof reference->member, dot + 1,
 		            length - (size_t)(dot + 1 - inside));
 	}

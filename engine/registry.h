@@ -15,11 +15,12 @@ struct connection_kind {
 struct registry {
 	const struct step_module *const *modules;         /* NULL-ended */
 	const struct connection_kind *const *connections; /* NULL-ended */
-	const struct metric *const *metrics;              /* NULL-ended list of tables, each ending with {0} */
+	const struct metric *const *metrics; /* NULL-ended list of tables, each ending with {0} */
 };
 
 const struct step_module *registry_module(const struct registry *registry, const char *name);
-const struct connection_kind *registry_connection(const struct registry *registry, const char *name);
+const struct connection_kind *registry_connection(const struct registry *registry,
+                                                  const char *name);
 
 /* Looks in the tables of the modules and in the free ones. */
 const struct metric *registry_metric(const struct registry *registry, const char *name);

@@ -65,7 +65,8 @@ static struct value *look_up(const struct scope *scope, const struct reference *
 		break;
 	case REFERENCE_SECRET:
 		if (!scope->secrets)
-			return value_unknown(arena, arena_printf(arena, "${secrets.%s}", reference->name));
+			return value_unknown(arena,
+			                     arena_printf(arena, "${secrets.%s}", reference->name));
 		found = value_get(scope->secrets, reference->name);
 		break;
 	case REFERENCE_STEP:
@@ -109,12 +110,13 @@ static struct value *mixture_value(const struct mixture *mixture, struct arena *
 	if (mixture->unknown)
 		return value_unknown(arena, text_string(&mixture->shown));
 	if (mixture->secret)
-		return value_secret(arena, text_string(&mixture->text), text_string(&mixture->shown));
+		return value_secret(arena, text_string(&mixture->text),
+		                    text_string(&mixture->shown));
 	return value_text(arena, text_string(&mixture->text));
 }
 
-static struct value *resolve_mixed(const struct scope *scope, const char *text,
-                                   struct arena *arena, struct error *err)
+static struct value *resolve_mixed(const struct scope *scope, const char *text, struct arena *arena,
+                                   struct error *err)
 {
 	struct mixture mixture = {0};
 	struct reference reference;
@@ -194,8 +196,8 @@ static struct value *resolve_field(const struct scope *scope, const struct field
                                    const struct value *given, struct arena *arena,
                                    struct error *err)
 {
-	struct value *value = given ? resolve(scope, given, arena, err)
-	                            : value_text(arena, field->fallback);
+	struct value *value =
+		given ? resolve(scope, given, arena, err) : value_text(arena, field->fallback);
 
 	if (!given && (field->type == FIELD_BOOL))
 		value = value_bool(arena, strcmp(field->fallback, "true") == 0);
@@ -237,8 +239,7 @@ struct value *resolve_with(const struct scope *scope, const struct plan_step *st
 	return resolve_fields(&of_step, step->module->fields, step->with, arena, err);
 }
 
-struct value *resolve_connections(const struct scope *scope, struct arena *arena,
-                                  struct error *err)
+struct value *resolve_connections(const struct scope *scope, struct arena *arena, struct error *err)
 {
 	struct value *list = value_list(arena);
 
@@ -267,10 +268,12 @@ static const char *read_secret(const struct plan *plan, const struct plan_secret
 	if (secret->env) {
 		const char *content = getenv(secret->env);
 		if (!content || !content[0])
-			fail(err, ERROR_PLAN, "the environment variable %s is not set", secret->env);
+			fail(err, ERROR_PLAN, "the environment variable %s is not set",
+			     secret->env);
 		return content && content[0] ? content : NULL;
 	}
-	char *data = file_read_beneath(arena, plan->directory, secret->file, FILE_BYTES, &length, err);
+	char *data =
+		file_read_beneath(arena, plan->directory, secret->file, FILE_BYTES, &length, err);
 	if (data && length > 0 && data[length - 1] == '\n' && !memchr(data, '\n', length - 1))
 		data[length - 1] = '\0'; /* a one-line file ends with a newline that is not meant */
 	return data;

@@ -8,9 +8,11 @@
 /* Where references find their values. */
 struct scope {
 	const struct plan *plan;
-	const struct plan_step *step; /* whose references are resolved; picks the for_each instance */
-	const struct value *secrets;  /* MAP name -> SECRET; NULL: they become UNKNOWN */
-	/* The outputs of a step, MAP, or NULL when it is not done: then references to it are UNKNOWN. */
+	const struct plan_step
+		*step; /* whose references are resolved; picks the for_each instance */
+	const struct value *secrets; /* MAP name -> SECRET; NULL: they become UNKNOWN */
+	/* The outputs of a step, MAP, or NULL when it is not done: then references to it are
+	 * UNKNOWN. */
 	const struct value *(*outputs)(const struct scope *scope, const struct plan_step *step);
 	const void *context;
 };

@@ -6,9 +6,10 @@
 #include <string.h>
 
 static const char *const state_names[] = {
-	[RUN_PENDING] = "pending", [RUN_WAITING] = "waiting", [RUN_UNKNOWN] = "in doubt",
-	[RUN_DONE] = "done",       [RUN_FAILED] = "failed",   [RUN_UNDO_UNKNOWN] = "undo in doubt",
-	[RUN_UNDONE] = "undone",   [RUN_PASSED] = "passed over",
+	[RUN_PENDING] = "pending",  [RUN_WAITING] = "waiting",
+	[RUN_UNKNOWN] = "in doubt", [RUN_DONE] = "done",
+	[RUN_FAILED] = "failed",    [RUN_UNDO_UNKNOWN] = "undo in doubt",
+	[RUN_UNDONE] = "undone",    [RUN_PASSED] = "passed over",
 };
 
 const char *run_state_name(enum run_state state)
@@ -79,7 +80,8 @@ bool run_encloses(const char *outer, const char *inner)
 {
 	size_t length = strlen(outer);
 
-	return strncmp(outer, inner, length) == 0 && (inner[length] == '\0' || inner[length] == '/');
+	return strncmp(outer, inner, length) == 0 &&
+	       (inner[length] == '\0' || inner[length] == '/');
 }
 
 static bool any_encloses(const struct value *outer, const struct value *inner)
@@ -94,15 +96,15 @@ static bool any_encloses(const struct value *outer, const struct value *inner)
 	return false;
 }
 
-static bool is_taken_over(const struct run *run, const struct run_step *step,
-                          const char *subject)
+static bool is_taken_over(const struct run *run, const struct run_step *step, const char *subject)
 {
 	for (size_t i = 0; i < run->step_room; i++) {
 		const struct run_step *other = run->steps[i];
 		if (!other || other == step || other->state != RUN_DONE || !other->subjects ||
 		    other->done_seq <= step->done_seq)
 			continue;
-		for (const struct value *one = other->subjects->as.items.first; one; one = one->next)
+		for (const struct value *one = other->subjects->as.items.first; one;
+		     one = one->next)
 			if (run_encloses(value_reveal(one), subject))
 				return true;
 	}
@@ -114,7 +116,8 @@ bool run_superseded(struct run *run, const char *id)
 	const struct run_step *step = run_step(run, id);
 	const struct value *subjects = step->subjects;
 
-	for (const struct value *one = subjects ? subjects->as.items.first : NULL; one; one = one->next)
+	for (const struct value *one = subjects ? subjects->as.items.first : NULL; one;
+	     one = one->next)
 		if (!is_taken_over(run, step, value_reveal(one)))
 			return false;
 	return subjects && subjects->as.items.count > 0;
@@ -126,8 +129,8 @@ static void reopen_earlier(struct run *run, const struct run_step *undone)
 	for (size_t i = 0; i < run->step_room; i++) {
 		struct run_step *other = run->steps[i];
 		bool touched = other && other != undone && other->state == RUN_DONE &&
-			       (any_encloses(other->subjects, undone->subjects) ||
-			        any_encloses(undone->subjects, other->subjects));
+		               (any_encloses(other->subjects, undone->subjects) ||
+		                any_encloses(undone->subjects, other->subjects));
 		if (!touched)
 			continue;
 		other->state = RUN_PENDING;

@@ -8,27 +8,27 @@
 
 enum run_state {
 	RUN_PENDING,
-	RUN_WAITING,      /* for conditions or people */
-	RUN_UNKNOWN,      /* an intent without a result: the effect is looked up before anything else */
+	RUN_WAITING, /* for conditions or people */
+	RUN_UNKNOWN, /* an intent without a result: the effect is looked up before anything else */
 	RUN_DONE,
 	RUN_FAILED,
 	RUN_UNDO_UNKNOWN, /* the same on the way back */
 	RUN_UNDONE,
-	RUN_PASSED,       /* the way back passed over it */
+	RUN_PASSED, /* the way back passed over it */
 };
 
 struct run_step {
 	const char *id;
 	enum run_state state;
-	bool was_done;              /* it was done once, and is to be looked at again */
-	const struct value *before; /* MAP: what the first intent of this run saw; NULL before */
+	bool was_done;                /* it was done once, and is to be looked at again */
+	const struct value *before;   /* MAP: what the first intent of this run saw; NULL before */
 	const struct value *outputs;  /* MAP of the last RECORD_DONE, or NULL */
 	const struct value *subjects; /* LIST of texts of the last intent or done, or NULL */
-	int64_t intent_seq;         /* of the first intent that was not undone since; 0: none */
-	int64_t intent_at_ms;       /* wall clock of that */
+	int64_t intent_seq;           /* of the first intent that was not undone since; 0: none */
+	int64_t intent_at_ms;         /* wall clock of that */
 	int64_t done_seq, done_at_ms;
-	int64_t waiting_since_ms;   /* of the first RECORD_WAIT since it was last settled; 0 */
-	int64_t attempts;           /* intents in this run */
+	int64_t waiting_since_ms; /* of the first RECORD_WAIT since it was last settled; 0 */
+	int64_t attempts;         /* intents in this run */
 	const char *error_kind, *error_text; /* of the last failure, else NULL */
 };
 
@@ -39,18 +39,18 @@ struct run_approval {
 
 struct run {
 	struct arena arena;
-	int64_t number;          /* of this run in its journal, from 1; 0: there is none yet */
-	bool open;               /* begun and not ended with success */
-	const char *digest;      /* of plan and inputs now in force */
+	int64_t number;            /* of this run in its journal, from 1; 0: there is none yet */
+	bool open;                 /* begun and not ended with success */
+	const char *digest;        /* of plan and inputs now in force */
 	const struct value *begin; /* body of RECORD_BEGIN, or of the last RECORD_AMEND over it */
 	int64_t begun_at_ms, ended_at_ms;
-	const char *outcome;     /* of the last RECORD_END, else NULL */
+	const char *outcome; /* of the last RECORD_END, else NULL */
 	int64_t last_seq;
 	int64_t last_downtime_ms; /* `downtime_ms` of the last RECORD_END, else 0 */
-	char identity[40];       /* random, made with RECORD_BEGIN: names of things derive from it */
+	char identity[40]; /* random, made with RECORD_BEGIN: names of things derive from it */
 	struct run_step **steps; /* hash table, by id */
 	size_t step_count, step_room;
-	struct value *pins;      /* MAP name -> identity */
+	struct value *pins; /* MAP name -> identity */
 	struct run_approval *approvals;
 };
 
@@ -78,7 +78,8 @@ const char *run_identity(const struct run *run);
 /* How many different people approved the step for the digest in force. */
 int64_t run_approvals(const struct run *run, const char *step);
 
-/* The outer subject is the inner one, or stands around it ("heroku/app/x" and "heroku/app/x/config"). */
+/* The outer subject is the inner one, or stands around it ("heroku/app/x" and
+ * "heroku/app/x/config"). */
 bool run_encloses(const char *outer, const char *inner);
 
 /* For each of its subjects, a step that was done later governs the same one or one around it. */

@@ -139,9 +139,9 @@ static struct value *schema_of_fields(struct arena *arena, const struct field *f
 }
 
 static const char *const json_types[] = {
-	[VALUE_NULL] = NULL,       [VALUE_BOOL] = "boolean",  [VALUE_INT] = "integer",
-	[VALUE_REAL] = "number",   [VALUE_TEXT] = "string",   [VALUE_LIST] = "array",
-	[VALUE_MAP] = "object",    [VALUE_SECRET] = "string", [VALUE_UNKNOWN] = NULL,
+	[VALUE_NULL] = NULL,     [VALUE_BOOL] = "boolean",  [VALUE_INT] = "integer",
+	[VALUE_REAL] = "number", [VALUE_TEXT] = "string",   [VALUE_LIST] = "array",
+	[VALUE_MAP] = "object",  [VALUE_SECRET] = "string", [VALUE_UNKNOWN] = NULL,
 };
 
 static struct value *schema_of_keys(struct arena *arena, const struct key *keys)
@@ -190,7 +190,8 @@ static struct value *when_uses(struct arena *arena, const struct step_module *mo
 static struct value *schema_of_steps(struct arena *arena, const struct registry *registry)
 {
 	struct value *step = schema_of_keys(arena, step_keys), *rules = value_list(arena);
-	struct value *properties = value_get(step, "properties"), *uses = value_get(properties, "uses");
+	struct value *properties = value_get(step, "properties"),
+		     *uses = value_get(properties, "uses");
 	struct value *names = value_list(arena), *steps = typed(arena, "object");
 	static const char *const conditions[] = {"preconditions", "postconditions", "invariants"};
 
@@ -241,16 +242,17 @@ static void describe_fields(const struct field *fields, const char *heading, str
 {
 	if (!fields || !fields->name)
 		return;
-	text_format(out, "\n| %s | type | default | meaning |\n| --- | --- | --- | --- |\n", heading);
+	text_format(out, "\n| %s | type | default | meaning |\n| --- | --- | --- | --- |\n",
+	            heading);
 	for (; fields->name; fields++) {
 		text_format(out, "| `%s` | ", fields->name);
 		field_type_name(fields, out);
 		for (size_t i = 0; fields->choices && fields->choices[i]; i++)
 			text_format(out, "%s %s", i ? "," : ":", fields->choices[i]);
 		text_format(out, " | %s | %s |\n",
-		            fields->fallback                  ? fields->fallback
+		            fields->fallback                 ? fields->fallback
 		            : fields->flags & FIELD_REQUIRED ? "required"
-		                                              : "",
+		                                             : "",
 		            fields->text);
 	}
 }

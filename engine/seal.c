@@ -20,7 +20,8 @@ static bool read_key(struct seal_key *key, int descriptor, const char *path, str
 		            "key file %s is not private; `chmod 600` it, and see who could read it",
 		            path);
 	if (read(descriptor, key->bytes, sizeof key->bytes) != (ssize_t)sizeof key->bytes)
-		return fail(err, ERROR_REFUSED, "key file %s is damaged; restore it from a backup", path);
+		return fail(err, ERROR_REFUSED, "key file %s is damaged; restore it from a backup",
+		            path);
 	return key->present = true;
 }
 
@@ -31,8 +32,9 @@ static bool make_key(struct seal_key *key, const char *path, struct error *err)
 	if (descriptor < 0)
 		return fail(err, ERROR_REFUSED, "make key file %s: %s", path, strerror(errno));
 	randombytes_buf(key->bytes, sizeof key->bytes);
-	bool written = write(descriptor, key->bytes, sizeof key->bytes) == (ssize_t)sizeof key->bytes &&
-		       fsync(descriptor) == 0;
+	bool written =
+		write(descriptor, key->bytes, sizeof key->bytes) == (ssize_t)sizeof key->bytes &&
+		fsync(descriptor) == 0;
 	close(descriptor);
 	if (!written)
 		return fail(err, ERROR_FAILED, "write key file %s: %s", path, strerror(errno));
@@ -64,8 +66,8 @@ static const char *seal(void *context, struct arena *arena, const char *secret)
 	if (!key->present)
 		return "";
 	randombytes_buf(box, crypto_secretbox_NONCEBYTES);
-	crypto_secretbox_easy(box + crypto_secretbox_NONCEBYTES, (const unsigned char *)secret, length,
-	                      box, key->bytes);
+	crypto_secretbox_easy(box + crypto_secretbox_NONCEBYTES, (const unsigned char *)secret,
+	                      length, box, key->bytes);
 	return sodium_bin2hex(text, 2 * boxed + 1, box, boxed);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Secrets that must be kept to be put back later: sealed with a key that lies beside the journal. */
+/* Secrets that must be kept to be put back later: sealed with a key that lies beside the journal.
+ */
 #ifndef PLAN_SEAL_H
 #define PLAN_SEAL_H
 

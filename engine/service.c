@@ -24,7 +24,8 @@ static void release(struct walking *walking)
 {
 	for (size_t i = 0; i < walking->task_count; i++) {
 		struct task *task = &walking->tasks[i];
-		if (task->state != TASK_SERVING || task->kill_at_ms || is_needed(walking, task->step))
+		if (task->state != TASK_SERVING || task->kill_at_ms ||
+		    is_needed(walking, task->step))
 			continue;
 		task->dropped = true;
 		task_stop(task);
@@ -40,7 +41,8 @@ void service_died(struct walking *walking, const struct task *task, const char *
 	for (int64_t i = 0; i < restart->tries && pause_ms < LONGEST_PAUSE_MS; i++)
 		pause_ms *= 2;
 	restart->tries++;
-	restart->at_ms = clock_real_ms() + (pause_ms < LONGEST_PAUSE_MS ? pause_ms : LONGEST_PAUSE_MS);
+	restart->at_ms =
+		clock_real_ms() + (pause_ms < LONGEST_PAUSE_MS ? pause_ms : LONGEST_PAUSE_MS);
 	snprintf(note, sizeof note, "the service ended (%s); it is started again in %lld ms", text,
 	         (long long)(restart->at_ms - clock_real_ms()));
 	walking_tell(walking, NEWS_RETRY, task->step, note, NULL);
@@ -49,7 +51,8 @@ void service_died(struct walking *walking, const struct task *task, const char *
 bool service_is_due(const struct walking *walking)
 {
 	for (size_t i = 0; i < walking->options->plan->step_count; i++)
-		if (walking->restarts[i].at_ms && is_needed(walking, &walking->options->plan->steps[i]))
+		if (walking->restarts[i].at_ms &&
+		    is_needed(walking, &walking->options->plan->steps[i]))
 			return true;
 	return false;
 }

@@ -8,7 +8,8 @@
  *
  * Invariants:
  *  - observe reads and never writes. What revert needs is in what observe saw.
- *  - apply and revert may be called again after a crash at any point: each effect is looked up first.
+ *  - apply and revert may be called again after a crash at any point: each effect is looked up
+ * first.
  *  - Whatever is allocated lives in step->arena; nothing survives the process but the outputs.
  *  - Loops over anything slow go through step_sleep(), or ask step_stopping().
  */
@@ -23,9 +24,10 @@
 enum {
 	STEP_READ_ONLY = 1 << 0,    /* changes nothing: needs no way back */
 	STEP_IRREVERSIBLE = 1 << 1, /* has no inverse, the plan must say so */
-	STEP_SERVICE = 1 << 2,      /* runs on after it is satisfied, until the steps that need it are done */
-	STEP_DESTROYS = 1 << 3,     /* its subject is gone afterwards */
-	STEP_PERSON = 1 << 4,       /* a person does it and says so: `plan approve STEP` */
+	STEP_SERVICE =
+		1 << 2, /* runs on after it is satisfied, until the steps that need it are done */
+	STEP_DESTROYS = 1 << 3, /* its subject is gone afterwards */
+	STEP_PERSON = 1 << 4,   /* a person does it and says so: `plan approve STEP` */
 };
 
 struct step_host; /* the engine's side */
@@ -33,13 +35,13 @@ struct step_host; /* the engine's side */
 struct step {
 	const char *id; /* "move-domain[www.example.com]" */
 	const struct step_module *module;
-	const struct value *with;   /* MAP: the fields, resolved, checked, defaults filled in */
-	struct value *outputs;      /* MAP: filled by step_output() */
+	const struct value *with; /* MAP: the fields, resolved, checked, defaults filled in */
+	struct value *outputs;    /* MAP: filled by step_output() */
 	struct arena *arena;
-	bool looking;               /* only look: parts of `with` may be UNKNOWN, apps may not exist yet */
-	bool attempted;             /* an earlier try announced its intent: what is there may be ours */
-	int64_t attempted_at_ms;    /* when that was, wall clock; 0 otherwise */
-	bool was_done;              /* the journal says this step was done before: what is there is ours */
+	bool looking;   /* only look: parts of `with` may be UNKNOWN, apps may not exist yet */
+	bool attempted; /* an earlier try announced its intent: what is there may be ours */
+	int64_t attempted_at_ms; /* when that was, wall clock; 0 otherwise */
+	bool was_done; /* the journal says this step was done before: what is there is ours */
 	const struct value *before; /* what the first intent of this run saw, or NULL */
 	struct step_host *host;
 };
@@ -62,7 +64,8 @@ struct changes {
 void changes_add(struct changes *changes, const char *path, const struct value *from,
                  const struct value *to, const char *note);
 
-/* Adds a change for each key of wanted whose value in seen differs; prefix is put before the path. */
+/* Adds a change for each key of wanted whose value in seen differs; prefix is put before the path.
+ */
 void changes_compare(struct changes *changes, const char *prefix, const struct value *seen,
                      const struct value *wanted);
 
@@ -77,11 +80,12 @@ struct step_module {
 
 	/* What it governs and what it reads besides, as path templates over fields and outputs:
 	 * "heroku/app/${app}/config". A later step whose subject equals or encloses an earlier one
-	 * takes over from it: after a run only the last word on a subject is compared. NULL-ended. */
+	 * takes over from it: after a run only the last word on a subject is compared. NULL-ended.
+	 */
 	const char *const *subjects, *const *reads;
 
-	/* Rules across fields that the table cannot say, offline, on `with` as written (references to
-	 * steps are UNKNOWN). May be NULL. */
+	/* Rules across fields that the table cannot say, offline, on `with` as written (references
+	 * to steps are UNKNOWN). May be NULL. */
 	bool (*check)(const struct value *with, struct error *err);
 
 	/* seen is an empty MAP to fill. Also sets the outputs that are known (step_output). */
@@ -107,25 +111,25 @@ struct step_module {
 
 enum metric_of {
 	OF_NOTHING,
-	OF_TEXT,      /* an app, a database, a host name, a URL: see the metric's text */
-	OF_STEP,      /* the name of a step that comes earlier */
-	OF_WINDOW,    /* a name in `windows` */
+	OF_TEXT,   /* an app, a database, a host name, a URL: see the metric's text */
+	OF_STEP,   /* the name of a step that comes earlier */
+	OF_WINDOW, /* a name in `windows` */
 	OF_CONNECTION,
 };
 
 enum metric_type {
-	METRIC_BOOL,   /* no comparator means: must be true */
-	METRIC_NUMBER, /* in `unit` */
+	METRIC_BOOL,     /* no comparator means: must be true */
+	METRIC_NUMBER,   /* in `unit` */
 	METRIC_DURATION, /* milliseconds */
 	METRIC_TEXT,
 };
 
 struct reading {
-	struct value *value;  /* BOOL, INT, REAL or TEXT, as the metric's type says */
-	const char *text;     /* for people: "5,123 commits"; NULL: the value is printed */
-	int64_t holds_at_ms;  /* wall clock at which time alone makes it hold; 0 when not known. A
-	                       * rehearsal may jump there. */
-	int64_t again_ms;     /* when to look again; 0: the engine's default */
+	struct value *value; /* BOOL, INT, REAL or TEXT, as the metric's type says */
+	const char *text;    /* for people: "5,123 commits"; NULL: the value is printed */
+	int64_t holds_at_ms; /* wall clock at which time alone makes it hold; 0 when not known. A
+	                      * rehearsal may jump there. */
+	int64_t again_ms;    /* when to look again; 0: the engine's default */
 };
 
 struct metric {
@@ -166,7 +170,8 @@ void step_progress(struct step *step, const char *format, ...)
 /* Writes a note into the journal. */
 void step_note(struct step *step, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Sleeps, checks the invariants, listens for a stop. False: ERROR_CANCELLED, or an invariant broke. */
+/* Sleeps, checks the invariants, listens for a stop. False: ERROR_CANCELLED, or an invariant broke.
+ */
 bool step_sleep(struct step *step, int64_t duration_ms, struct error *err);
 
 /* Waits until the wall clock says so; a rehearsal jumps. Otherwise like step_sleep(). */

@@ -88,7 +88,8 @@ bool unit_parse(const char *text, struct quantity *quantity, struct error *err)
 	do {
 		if (!read_part(&at, &number, &word, &length))
 			return fail(err, ERROR_PLAN,
-			            "`%s` is no number with a unit such as 200 commits, 5s, 2 GiB", text);
+			            "`%s` is no number with a unit such as 200 commits, 5s, 2 GiB",
+			            text);
 		const struct unit *unit = find_unit(word, length);
 		bool first = at - text > 0 && quantity->unit[0] == '\0';
 		if (unit) {
@@ -118,8 +119,8 @@ bool unit_parse_duration(const char *text, int64_t *duration_ms, struct error *e
 	if (!unit_parse(text, &quantity, err))
 		return false;
 	if (strcmp(quantity.unit, "ms") != 0 || quantity.number < 0 || quantity.number > 1e14)
-		return fail(err, ERROR_PLAN, "`%s` is no duration; write it as 500ms, 5s, 10m, 24h or 7d",
-		            text);
+		return fail(err, ERROR_PLAN,
+		            "`%s` is no duration; write it as 500ms, 5s, 10m, 24h or 7d", text);
 	*duration_ms = (int64_t)quantity.number;
 	return true;
 }

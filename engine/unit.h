@@ -10,8 +10,8 @@ struct error;
 
 struct quantity {
 	double number;
-	char unit[24]; /* base unit: durations become "ms", sizes "bytes", rates "bytes/s"; counts keep
-	                * their word in the plural ("commits"); "" when none was written */
+	char unit[24]; /* base unit: durations become "ms", sizes "bytes", rates "bytes/s"; counts
+	                * keep their word in the plural ("commits"); "" when none was written */
 };
 
 /* ERROR_PLAN when it is no quantity; the error names the units there are. */

@@ -23,7 +23,8 @@ static volatile sig_atomic_t caught_signal;
 static void catch_signal(int number)
 {
 	if (caught_signal)
-		_exit(128 + number); /* the second one leaves at once; the journal is whole anyway */
+		_exit(128 +
+		      number); /* the second one leaves at once; the journal is whole anyway */
 	caught_signal = number;
 }
 
@@ -110,7 +111,7 @@ static bool choose_steps(struct walking *walking)
 	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct plan_step *step = &plan->steps[i];
 		bool named = !through || strcmp(step->id, through) == 0 ||
-			     strcmp(step->name, through) == 0;
+		             strcmp(step->name, through) == 0;
 		if (named)
 			include_with_needs(walking, step);
 	}
@@ -137,7 +138,8 @@ static void settle_what_is_behind(struct walking *walking)
 
 	for (size_t i = 0; i < plan->step_count; i++)
 		walking->missing[i] = plan->steps[i].need_count;
-	/* In topological order: what becomes ready here is not started before the loop has ended. */
+	/* In topological order: what becomes ready here is not started before the loop has ended.
+	 */
 	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct plan_step *step = &plan->steps[i];
 		if (walking->included[i] && step->need_count == 0)
@@ -198,7 +200,8 @@ static bool start_ready(struct walking *walking)
 	size_t jobs = walking->options->jobs ? walking->options->jobs : DEFAULT_JOBS;
 
 	while (!walking->ending && walking->ready_first < walking->ready_count &&
-	       walking_running(walking) < jobs && !(walking->paused && walking_running(walking) == 0)) {
+	       walking_running(walking) < jobs &&
+	       !(walking->paused && walking_running(walking) == 0)) {
 		const struct plan_step *step = walking->ready[walking->ready_first++];
 		if (walking->settled[step->order] != SETTLED_NOT || looks_too_early(walking, step))
 			continue;
@@ -310,8 +313,8 @@ static bool one_round(struct walking *walking)
 	if (!gate_read_requests(walking) || !start_ready(walking))
 		return false;
 	if (walking->ending && !walking->going_back)
-		stop_all(walking, walking->result->outcome == WALK_PARKED || walking->roll_back_to ||
-		                          walking->signalled_at_ms != 0);
+		stop_all(walking, walking->result->outcome == WALK_PARKED ||
+		                          walking->roll_back_to || walking->signalled_at_ms != 0);
 	if (!service_tend(walking))
 		return false;
 	if (!listen_to_tasks(walking))
@@ -347,7 +350,8 @@ static void conclude(struct walking *walking)
 {
 	struct walk_result *result = walking->result;
 	bool went_back_well = walking->going_back && result->outcome != WALK_PERSON_NEEDED &&
-			      result->outcome != WALK_REFUSED && result->outcome != WALK_INTERRUPTED;
+	                      result->outcome != WALK_REFUSED &&
+	                      result->outcome != WALK_INTERRUPTED;
 
 	if (walking->options->mode == WALK_APPLY && went_back_well)
 		result->outcome = WALK_ROLLED_BACK;

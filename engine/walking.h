@@ -30,8 +30,8 @@ struct task {
 	int64_t live_at_ms;        /* real clock, when its live text was last stored */
 	bool closed_with_word;     /* it said how it ended */
 	bool timed_out;
-	bool dropped;              /* stopped by us: its end is no failure */
-	char offered_for[512];     /* of OFFERED: who or what is missing */
+	bool dropped;          /* stopped by us: its end is no failure */
+	char offered_for[512]; /* of OFFERED: who or what is missing */
 };
 
 enum settled { SETTLED_NOT, SETTLED_DONE, SETTLED_FAILED };
@@ -45,26 +45,27 @@ struct restart {
 struct walking {
 	const struct walk_options *options;
 	struct walk_result *result;
-	struct arena arena;         /* as long as the walk */
-	struct task *tasks;         /* jobs of them and the services; [0, task_count) are in use */
+	struct arena arena; /* as long as the walk */
+	struct task *tasks; /* jobs of them and the services; [0, task_count) are in use */
 	size_t task_count, task_room;
-	enum settled *settled;      /* by order of the step */
-	size_t *missing;            /* needs that are not settled yet, by order */
-	bool *included;             /* by order */
-	bool *changes_ahead;        /* LOOK: the step or something before it has changes */
+	enum settled *settled;          /* by order of the step */
+	size_t *missing;                /* needs that are not settled yet, by order */
+	bool *included;                 /* by order */
+	bool *changes_ahead;            /* LOOK: the step or something before it has changes */
 	const struct plan_step **ready; /* FIFO of steps whose needs are settled */
 	size_t ready_first, ready_count;
-	struct restart *restarts;   /* by order */
-	struct value *predicted;    /* LOOK: MAP id -> outputs */
+	struct restart *restarts; /* by order */
+	struct value *predicted;  /* LOOK: MAP id -> outputs */
 	bool paused;
-	bool ending;                /* no new steps; tasks are being stopped or finish */
+	bool ending; /* no new steps; tasks are being stopped or finish */
 	bool journal_broken;
-	const char *roll_back_to;   /* the way back is to be taken, as on_failure or the budget says */
-	const struct way_back *back;/* what is left of it */
+	const char
+		*roll_back_to; /* the way back is to be taken, as on_failure or the budget says */
+	const struct way_back *back; /* what is left of it */
 	bool going_back;
 	int64_t last_request;
-	int64_t requests_at_ms;     /* real clock */
-	int64_t signalled_at_ms;    /* real clock; 0: no signal came */
+	int64_t requests_at_ms;  /* real clock */
+	int64_t signalled_at_ms; /* real clock; 0: no signal came */
 };
 
 /* task.c */

@@ -33,7 +33,8 @@ static bool next_event(struct reader *reader, yaml_event_t *event)
 	if (reader->broken)
 		return false;
 	if (!yaml_parser_parse(&reader->parser, event)) {
-		const char *problem = reader->parser.problem ? reader->parser.problem : "not readable";
+		const char *problem =
+			reader->parser.problem ? reader->parser.problem : "not readable";
 		const char *context = reader->parser.context;
 		struct place at = place_of(&reader->parser.problem_mark);
 		problems_add(reader->problems, at, "this is not YAML: %s%s%s", problem,
@@ -112,7 +113,8 @@ static struct value *read_scalar(struct reader *reader, const yaml_event_t *even
 	size_t length = event->data.scalar.length;
 
 	if (length > YAML_SCALAR_BYTES) {
-		give_up(reader, &event->start_mark, "a text is longer than 64 KiB; put it in a file");
+		give_up(reader, &event->start_mark,
+		        "a text is longer than 64 KiB; put it in a file");
 		return NULL;
 	}
 	if (strlen(text) != length) {
@@ -128,8 +130,8 @@ static struct value *read_scalar(struct reader *reader, const yaml_event_t *even
 
 static struct value *read_node(struct reader *reader, yaml_event_t *event);
 
-static void refuse_extras(struct reader *reader, const yaml_event_t *event, const yaml_char_t *anchor,
-                          const yaml_char_t *tag)
+static void refuse_extras(struct reader *reader, const yaml_event_t *event,
+                          const yaml_char_t *anchor, const yaml_char_t *tag)
 {
 	struct place at = place_of(&event->start_mark);
 
@@ -211,8 +213,8 @@ static void refuse_duplicates(struct reader *reader, const struct value *map)
 	for (i = 1; i < count; i++)
 		if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0)
 			problems_add(reader->problems, sorted[i]->key_at,
-			             "%s is written twice, first in line %d; keep one", sorted[i]->key,
-			             sorted[i - 1]->key_at.line);
+			             "%s is written twice, first in line %d; keep one",
+			             sorted[i]->key, sorted[i - 1]->key_at.line);
 }
 
 static void read_entries(struct reader *reader, struct value *map)
@@ -328,7 +330,8 @@ static bool check_bytes(const char *data, size_t length, struct problems *proble
 		return false;
 	}
 	if (length >= 2 && ((unsigned char)data[0] >= 0xfe || data[0] == '\0' || data[1] == '\0')) {
-		problems_add(problems, first, "the file is not UTF-8 (UTF-16 perhaps); save it as UTF-8");
+		problems_add(problems, first,
+		             "the file is not UTF-8 (UTF-16 perhaps); save it as UTF-8");
 		return false;
 	}
 	const char *nul = memchr(data, '\0', length);

@@ -13,7 +13,8 @@ enum {
 };
 
 /* One document without anchors, aliases, tags, duplicate keys, NUL or UTF-16. NULL when it is not
- * even readable; problems that leave a tree (a duplicate key) are added and the tree is returned. */
+ * even readable; problems that leave a tree (a duplicate key) are added and the tree is returned.
+ */
 struct value *yaml_read(struct arena *arena, const char *data, size_t length,
                         struct problems *problems);
 

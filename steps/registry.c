@@ -45,11 +45,7 @@ static const struct connection_kind *const connections[] = {
 };
 
 static const struct metric *const metrics[] = {
-	dns_metrics,
-	heroku_metrics,
-	http_metrics,
-	local_time,
-	NULL,
+	dns_metrics, heroku_metrics, http_metrics, local_time, NULL,
 };
 
 const struct registry steps_registry = {

@@ -12,7 +12,8 @@ struct arena {
 	struct arena_block *blocks; /* newest first; {0} is an empty arena */
 };
 
-/* Zeroed and aligned for any type. Never NULL: when memory is out the program says so and exits 1. */
+/* Zeroed and aligned for any type. Never NULL: when memory is out the program says so and exits 1.
+ */
 void *arena_alloc(struct arena *arena, size_t size);
 
 /* Zeroed room for count things of size bytes; overflow of the product counts as out of memory. */

@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const char *const kind_names[] = {
-	[ERROR_NONE] = "none",       [ERROR_PLAN] = "plan",           [ERROR_RETRY] = "retry",
-	[ERROR_REFUSED] = "refused", [ERROR_DRIFT] = "drift",         [ERROR_CANCELLED] = "cancelled",
+	[ERROR_NONE] = "none",       [ERROR_PLAN] = "plan",   [ERROR_RETRY] = "retry",
+	[ERROR_REFUSED] = "refused", [ERROR_DRIFT] = "drift", [ERROR_CANCELLED] = "cancelled",
 	[ERROR_FAILED] = "failed",
 };
 

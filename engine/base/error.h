@@ -17,7 +17,8 @@ enum error_kind {
 
 struct error {
 	enum error_kind kind;
-	char text[4096]; /* one line, cause last: "move www.example.com: add to targetapp: HTTP 422 ..." */
+	char text[4096]; /* one line, cause last: "move www.example.com: add to targetapp: HTTP 422
+	                    ..." */
 };
 
 /* Fills err (kind and text) and returns false, so that `return fail(err, ...)` reads well.

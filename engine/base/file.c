@@ -73,7 +73,8 @@ char *file_read_beneath(struct arena *arena, const char *directory, const char *
 	char *data = NULL;
 
 	if (descriptor < 0) {
-		fail(err, ERROR_PLAN, "%s (beneath %s): %s", path, directory, why_not_opened(errno));
+		fail(err, ERROR_PLAN, "%s (beneath %s): %s", path, directory,
+		     why_not_opened(errno));
 		return NULL;
 	}
 	if (fstat(descriptor, &status) < 0 || !S_ISREG(status.st_mode))
@@ -113,11 +114,12 @@ bool file_private_directory(const char *path, struct error *err)
 	if (!S_ISDIR(status.st_mode))
 		return fail(err, ERROR_REFUSED, "%s is not a directory; move it away", path);
 	if (status.st_uid != geteuid())
-		return fail(err, ERROR_REFUSED, "directory %s belongs to another user (uid %u)", path,
-		            (unsigned)status.st_uid);
+		return fail(err, ERROR_REFUSED, "directory %s belongs to another user (uid %u)",
+		            path, (unsigned)status.st_uid);
 	if (status.st_mode & (S_IWGRP | S_IWOTH))
 		return fail(err, ERROR_REFUSED,
-		            "others can write to directory %s; `chmod 700 %s` mends it", path, path);
+		            "others can write to directory %s; `chmod 700 %s` mends it", path,
+		            path);
 	return true;
 }
 

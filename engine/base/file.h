@@ -14,7 +14,8 @@ struct error;
 char *file_read_beneath(struct arena *arena, const char *directory, const char *path, size_t limit,
                         size_t *length, struct error *err);
 
-/* Reads a file that the operator named on the command line; "-" is standard input. NULL on failure. */
+/* Reads a file that the operator named on the command line; "-" is standard input. NULL on failure.
+ */
 char *file_read(struct arena *arena, const char *path, size_t limit, size_t *length,
                 struct error *err);
 

@@ -102,7 +102,8 @@ void json_write_pretty(const struct value *value, struct text *out)
 	text_add(out, "\n");
 }
 
-static struct value *from_json(struct arena *arena, const json_t *json, const struct sealer *sealer);
+static struct value *from_json(struct arena *arena, const json_t *json,
+                               const struct sealer *sealer);
 
 static struct value *hidden_from_json(struct arena *arena, const json_t *json,
                                       const struct sealer *sealer)
@@ -194,8 +195,8 @@ struct value *json_read(struct arena *arena, const char *data, size_t length, si
 	if (limit == 0)
 		limit = DEFAULT_LIMIT;
 	if (length > limit) {
-		fail(err, ERROR_FAILED, "JSON of %zu bytes is larger than the %zu bytes allowed here",
-		     length, limit);
+		fail(err, ERROR_FAILED,
+		     "JSON of %zu bytes is larger than the %zu bytes allowed here", length, limit);
 		return NULL;
 	}
 	if (nests_too_deep(data, length)) {

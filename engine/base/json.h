@@ -14,7 +14,8 @@ struct sealer {
 	void *context;
 };
 
-/* One line, keys in the order of the map. UNKNOWN becomes {"$unknown": shown}. sealer may be NULL. */
+/* One line, keys in the order of the map. UNKNOWN becomes {"$unknown": shown}. sealer may be NULL.
+ */
 void json_write(const struct value *value, const struct sealer *sealer, struct text *out);
 
 /* The same with keys sorted: equal values give equal bytes, for digests. */

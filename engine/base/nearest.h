@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 struct nearest {
-	const char *word;   /* what was written */
-	const char *best;   /* nearest candidate so far, or NULL when none is near */
+	const char *word; /* what was written */
+	const char *best; /* nearest candidate so far, or NULL when none is near */
 	size_t distance;
 };
 

@@ -9,9 +9,9 @@
 #include <string.h>
 
 static const char *const kind_names[] = {
-	[VALUE_NULL] = "null", [VALUE_BOOL] = "boolean", [VALUE_INT] = "number",
-	[VALUE_REAL] = "number", [VALUE_TEXT] = "text", [VALUE_LIST] = "list",
-	[VALUE_MAP] = "map", [VALUE_SECRET] = "secret", [VALUE_UNKNOWN] = "value not known yet",
+	[VALUE_NULL] = "null",   [VALUE_BOOL] = "boolean",  [VALUE_INT] = "number",
+	[VALUE_REAL] = "number", [VALUE_TEXT] = "text",     [VALUE_LIST] = "list",
+	[VALUE_MAP] = "map",     [VALUE_SECRET] = "secret", [VALUE_UNKNOWN] = "value not known yet",
 };
 
 const char *value_kind_name(enum value_kind kind)

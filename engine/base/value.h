@@ -44,7 +44,8 @@ struct value {
 			size_t count;
 		} items; /* of LIST and MAP */
 	} as;
-	const char *shown; /* of SECRET and UNKNOWN: what may be printed, such as "${secrets.key}" */
+	const char
+		*shown; /* of SECRET and UNKNOWN: what may be printed, such as "${secrets.key}" */
 };
 
 /* Makers. Texts are copied into the arena. */

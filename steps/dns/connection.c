@@ -8,7 +8,8 @@
 
 static const struct field rfc2136_fields[] = {
 	{"zone", FIELD_DOMAIN, FIELD_REQUIRED, NULL, NULL, "The zone."},
-	{"server", FIELD_STRING, FIELD_REQUIRED, NULL, NULL, "Where updates go: HOST or HOST:PORT."},
+	{"server", FIELD_STRING, FIELD_REQUIRED, NULL, NULL,
+         "Where updates go: HOST or HOST:PORT."},
 	{"key", FIELD_SECRET, FIELD_REQUIRED, NULL, NULL,
          "The TSIG key as [ALGORITHM:]NAME:BASE64; the algorithm is hmac-sha256 when not given."},
 	{"servers", FIELD_STRING, FIELD_LIST, NULL, NULL,
@@ -57,7 +58,8 @@ bool zone_open(struct zone *zone, struct step *step, const char *name, struct er
 		best = one;
 	}
 	if (!best)
-		return fail(err, ERROR_PLAN, "no dns connection of the plan has a zone that holds %s", name);
+		return fail(err, ERROR_PLAN,
+		            "no dns connection of the plan has a zone that holds %s", name);
 	*zone = (struct zone){
 		.step = step,
 		.name = value_get_text(best, "zone", ""),
@@ -75,7 +77,8 @@ bool zone_open(struct zone *zone, struct step *step, const char *name, struct er
 
 struct value *zone_records(struct arena *arena, const char *type, int64_t ttl_s, const char *value)
 {
-	struct value *records = value_map(arena), *set = value_map(arena), *values = value_list(arena);
+	struct value *records = value_map(arena), *set = value_map(arena),
+		     *values = value_list(arena);
 
 	value_add(values, value_text(arena, value));
 	value_set_number(arena, set, "ttl_s", ttl_s);
@@ -99,8 +102,8 @@ bool zone_ask_all(struct zone *zone, const char *name, struct value **records, s
 		value_print(*records, &first);
 		value_print(here, &other);
 		fail(err, ERROR_RETRY, "the servers of %s disagree about %s: %s has %s, %s has %s",
-		     zone->name, name, value_reveal(zone->servers->as.items.first), text_string(&first),
-		     value_reveal(one), text_string(&other));
+		     zone->name, name, value_reveal(zone->servers->as.items.first),
+		     text_string(&first), value_reveal(one), text_string(&other));
 		text_free(&first);
 		text_free(&other);
 		return false;
@@ -117,11 +120,12 @@ bool zone_await(struct zone *zone, const char *name, const struct value *wanted,
 			return true;
 		if (!asked && err->kind != ERROR_RETRY)
 			return false;
-		step_progress(zone->step, "%s", asked ? arena_printf(zone->step->arena,
-		                                                     "waiting until every server of %s has "
-		                                                     "the new records of %s",
-		                                                     zone->name, name)
-		                                      : err->text);
+		step_progress(zone->step, "%s",
+		              asked ? arena_printf(zone->step->arena,
+		                                   "waiting until every server of %s has "
+		                                   "the new records of %s",
+		                                   zone->name, name)
+		                    : err->text);
 		if (!step_sleep(zone->step, pause_ms, err))
 			return false;
 	}

@@ -35,7 +35,8 @@ static bool answers(struct step *step, const struct value *of, struct reading *r
 	    !zone_ask_all(&zone, value_reveal(of), &records, err))
 		return false;
 	for (const struct value *set = records->as.items.first; set; set = set->next)
-		for (const struct value *one = value_get(set, "values")->as.items.first; one; one = one->next)
+		for (const struct value *one = value_get(set, "values")->as.items.first; one;
+		     one = one->next)
 			text_format(&all, "%s%s", all.length ? " " : "", value_reveal(one));
 	reading->value = value_text(step->arena, all.length ? text_string(&all) : "nothing");
 	text_free(&all);

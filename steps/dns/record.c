@@ -37,10 +37,11 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 		return false;
 	if (strcasecmp(name, zone.name) == 0 &&
 	    strcmp(value_get_text(step->with, "type", ""), "CNAME") == 0)
-		return fail(err, ERROR_PLAN,
-		            "%s is the top of its zone, where no CNAME may stand; use a provider with "
-		            "ALIAS records, or a redirect",
-		            name);
+		return fail(
+			err, ERROR_PLAN,
+			"%s is the top of its zone, where no CNAME may stand; use a provider with "
+			"ALIAS records, or a redirect",
+			name);
 	if (!zone_ask_all(&zone, name, &records, err))
 		return false;
 	value_set(step->arena, seen, "records", records);
@@ -72,8 +73,8 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 	return true;
 }
 
-static bool bring_about(struct step *step, const struct value *expected,
-                        const struct value *wanted, struct error *err)
+static bool bring_about(struct step *step, const struct value *expected, const struct value *wanted,
+                        struct error *err)
 {
 	const char *name = value_get_text(step->with, "name", "");
 	const struct value *first = wanted->as.items.first;
@@ -83,7 +84,8 @@ static bool bring_about(struct step *step, const struct value *expected,
 		return false;
 	if (zone.manual)
 		step_progress(step, "at your DNS provider, make: %s %lld IN %s %s", name,
-		              (long long)value_get_number(first, "ttl_s", 60), first ? first->key : "?",
+		              (long long)value_get_number(first, "ttl_s", 60),
+		              first ? first->key : "?",
 		              value_reveal(value_get(first, "values")->as.items.first));
 	else if (!zone_update(&zone, name, expected, wanted, err))
 		return false;

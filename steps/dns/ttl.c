@@ -53,7 +53,8 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 		    !zone_ask_all(&zone, value_reveal(name), &records, err))
 			return false;
 		if (records->as.items.count == 0)
-			return fail(err, ERROR_FAILED, "%s has no CNAME, A or AAAA record in zone %s",
+			return fail(err, ERROR_FAILED,
+			            "%s has no CNAME, A or AAAA record in zone %s",
 			            value_reveal(name), zone.name);
 		value_set(step->arena, seen, value_reveal(name), records);
 	}
@@ -71,10 +72,11 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 	for (const struct value *name = seen->as.items.first; name; name = name->next)
 		for (const struct value *set = name->as.items.first; set; set = set->next)
 			if (value_get_number(set, "ttl_s", 0) != wanted_ttl_s(step))
-				changes_add(changes,
-				            arena_printf(step->arena, "%s %s ttl", name->key, set->key),
-				            value_get(set, "ttl_s"),
-				            value_number(step->arena, wanted_ttl_s(step)), "seconds");
+				changes_add(
+					changes,
+					arena_printf(step->arena, "%s %s ttl", name->key, set->key),
+					value_get(set, "ttl_s"),
+					value_number(step->arena, wanted_ttl_s(step)), "seconds");
 	return true;
 }
 
@@ -89,7 +91,8 @@ static bool bring_about(struct step *step, const char *name, const struct value 
 	if (value_equal(now, wanted))
 		return true;
 	if (zone.manual)
-		step_progress(step, "set the time to live of %s to %lld s at your DNS provider", name,
+		step_progress(step, "set the time to live of %s to %lld s at your DNS provider",
+		              name,
 		              (long long)value_get_number(wanted->as.items.first, "ttl_s", 0));
 	else if (!zone_update(&zone, name, now, wanted, err))
 		return false;
@@ -116,7 +119,8 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	for (const struct value *name = before->as.items.first; name; name = name->next) {
 		struct zone zone;
 		struct value *now;
-		if (!zone_open(&zone, step, name->key, err) || !zone_ask_all(&zone, name->key, &now, err))
+		if (!zone_open(&zone, step, name->key, err) ||
+		    !zone_ask_all(&zone, name->key, &now, err))
 			return false;
 		/* Only the time to live was ours: values are what they are now. */
 		int64_t ttl_s = value_get_number(name->as.items.first, "ttl_s", 3600);
@@ -128,7 +132,8 @@ static bool revert(struct step *step, const struct value *before, struct error *
 
 const struct step_module dns_ttl = {
 	.name = "dns.ttl",
-	.text = "Sets the time to live of the records of some names, and waits until every server has it.",
+	.text = "Sets the time to live of the records of some names, and waits until every server "
+		"has it.",
 	.fields = fields,
 	.outputs = outputs,
 	.subjects = (const char *const[]){"dns/${names}/ttl", NULL},

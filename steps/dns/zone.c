@@ -24,7 +24,8 @@ static bool add_address(ldns_resolver *resolver, const char *host, struct error 
 		return fail(err, ERROR_RETRY, "find the address of name server %s: %s", host,
 		            gai_strerror(code));
 	for (struct addrinfo *one = found; one; one = one->ai_next) {
-		ldns_rdf *address = ldns_sockaddr_storage2rdf((struct sockaddr_storage *)(void *)one->ai_addr, NULL);
+		ldns_rdf *address = ldns_sockaddr_storage2rdf(
+			(struct sockaddr_storage *)(void *)one->ai_addr, NULL);
 		if (address)
 			ldns_resolver_push_nameserver(resolver, address);
 		ldns_rdf_deep_free(address);
@@ -105,7 +106,8 @@ static bool check_answer(const char *server, const char *name, const ldns_pkt *a
 
 	if (code != LDNS_RCODE_NOERROR && code != LDNS_RCODE_NXDOMAIN) {
 		char *text = ldns_pkt_rcode2str(code);
-		fail(err, ERROR_RETRY, "name server %s answers %s for %s", server, text ? text : "?", name);
+		fail(err, ERROR_RETRY, "name server %s answers %s for %s", server,
+		     text ? text : "?", name);
 		free(text);
 		return false;
 	}
@@ -169,11 +171,13 @@ static bool set_key(struct zone *zone, ldns_resolver *resolver, struct error *er
 		parts[count++] = part;
 	if (count < 2)
 		return fail(err, ERROR_PLAN,
-		            "the TSIG key of zone %s must be written [ALGORITHM:]NAME:BASE64", zone->name);
+		            "the TSIG key of zone %s must be written [ALGORITHM:]NAME:BASE64",
+		            zone->name);
 	ldns_resolver_set_tsig_keyname(resolver, parts[count - 2]);
 	ldns_resolver_set_tsig_keydata(resolver, parts[count - 1]);
 	const char *algorithm = count == 3 ? parts[0] : "hmac-sha256";
-	ldns_resolver_set_tsig_algorithm(resolver, arena_printf(zone->step->arena, "%s.", algorithm));
+	ldns_resolver_set_tsig_algorithm(resolver,
+	                                 arena_printf(zone->step->arena, "%s.", algorithm));
 	return true;
 }
 
@@ -205,7 +209,8 @@ static void add_values(ldns_rr_list *section, const char *name, const char *type
 {
 	const struct value *values = value_get(set, "values");
 
-	for (const struct value *one = values ? values->as.items.first : NULL; one; one = one->next) {
+	for (const struct value *one = values ? values->as.items.first : NULL; one;
+	     one = one->next) {
 		ldns_rr *record = make_record(name, type, value_reveal(one), ttl_s);
 		if (record)
 			ldns_rr_list_push_rr(section, record);
@@ -225,7 +230,8 @@ static void fill_sections(const char *name, const struct value *expected,
 			ldns_rr_list_push_rr(conditions,
 			                     make_empty(name, types[i].type, LDNS_RR_CLASS_NONE));
 		if (before)
-			ldns_rr_list_push_rr(updates, make_empty(name, types[i].type, LDNS_RR_CLASS_ANY));
+			ldns_rr_list_push_rr(updates,
+			                     make_empty(name, types[i].type, LDNS_RR_CLASS_ANY));
 		if (after)
 			add_values(updates, name, types[i].name, after,
 			           value_get_number(after, "ttl_s", 60));
@@ -239,14 +245,16 @@ static bool judge_update(struct zone *zone, const char *name, const ldns_pkt *an
 	char *text = ldns_pkt_rcode2str(code);
 	bool fine = code == LDNS_RCODE_NOERROR;
 
-	if (code == LDNS_RCODE_NXRRSET || code == LDNS_RCODE_YXRRSET || code == LDNS_RCODE_YXDOMAIN ||
-	    code == LDNS_RCODE_NXDOMAIN)
+	if (code == LDNS_RCODE_NXRRSET || code == LDNS_RCODE_YXRRSET ||
+	    code == LDNS_RCODE_YXDOMAIN || code == LDNS_RCODE_NXDOMAIN)
 		fail(err, ERROR_DRIFT,
-		     "the records of %s are not what they were a moment ago (%s); nothing was changed",
+		     "the records of %s are not what they were a moment ago (%s); nothing was "
+		     "changed",
 		     name, text);
 	else if (code == LDNS_RCODE_NOTAUTH || code == LDNS_RCODE_REFUSED)
 		fail(err, ERROR_REFUSED,
-		     "the server refuses to update zone %s (%s); see to the TSIG key and what it may do",
+		     "the server refuses to update zone %s (%s); see to the TSIG key and what it "
+		     "may do",
 		     zone->name, text);
 	else if (!fine)
 		fail(err, ERROR_RETRY, "the update of %s was answered with %s", name, text);
@@ -265,11 +273,13 @@ static bool send_update(struct zone *zone, ldns_resolver *resolver, const char *
 	bool fine = status == LDNS_STATUS_OK && answer;
 	if (status == LDNS_STATUS_CRYPTO_TSIG_BOGUS || status == LDNS_STATUS_CRYPTO_TSIG_ERR)
 		fail(err, ERROR_REFUSED,
-		     "the server of zone %s does not know the TSIG key of the plan (%s); nothing was "
+		     "the server of zone %s does not know the TSIG key of the plan (%s); nothing "
+		     "was "
 		     "changed",
 		     zone->name, ldns_get_errorstr_by_id(status));
 	else if (!fine)
-		fail(err, ERROR_RETRY, "send the update of %s: %s", name, ldns_get_errorstr_by_id(status));
+		fail(err, ERROR_RETRY, "send the update of %s: %s", name,
+		     ldns_get_errorstr_by_id(status));
 	else
 		fine = judge_update(zone, name, answer, err);
 	ldns_pkt_free(answer);

@@ -11,10 +11,10 @@ extern const struct step_module dns_ttl, dns_record;
 
 struct zone {
 	struct step *step;
-	const char *name;           /* "example.com" */
-	const struct value *with;   /* the connection */
+	const char *name;            /* "example.com" */
+	const struct value *with;    /* the connection */
 	const struct value *servers; /* LIST of "host" or "host:port", authoritative */
-	bool manual;                /* a person makes the changes */
+	bool manual;                 /* a person makes the changes */
 };
 
 /* The records of one name and type: {type, ttl_s, values: sorted LIST of texts}. */

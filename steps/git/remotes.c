@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* git.remotes: renames, adds, points and removes remotes, as `git remote` does; never the network. */
+/* git.remotes: renames, adds, points and removes remotes, as `git remote` does; never the network.
+ */
 #include "steps/git/git.h"
 #include "steps/git/rename.h"
 
@@ -9,7 +10,8 @@ static const struct field fields[] = {
 	{"repository", FIELD_PATH, 0, ".", NULL, "The repository, or a directory in it."},
 	{"rename", FIELD_STRING, FIELD_MAP, NULL, NULL, "Old name to new name; done first."},
 	{"remove", FIELD_STRING, FIELD_LIST, NULL, NULL, "Names to remove."},
-	{"add", FIELD_STRING, FIELD_MAP, NULL, NULL, "Name to URL; refused when it has another URL."},
+	{"add", FIELD_STRING, FIELD_MAP, NULL, NULL,
+         "Name to URL; refused when it has another URL."},
 	{"set", FIELD_STRING, FIELD_MAP, NULL, NULL, "Name to URL; added, or pointed there."},
 	{0},
 };
@@ -68,8 +70,8 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 	const char *path = value_get_text(step->with, "repository", ".");
 
 	bool fine = repository_open(&repository, step, path, err) &&
-		    repository_snapshot(&repository, step->arena, seen, err) &&
-		    list_remotes(&repository, step, remotes, err);
+	            repository_snapshot(&repository, step->arena, seen, err) &&
+	            list_remotes(&repository, step, remotes, err);
 	if (fine)
 		value_set(step->arena, seen, "remotes", remotes);
 	repository_close(&repository);
@@ -108,12 +110,14 @@ static bool plan_rename(struct step *step, const struct value *seen, const struc
 	const struct value *wanted = value_get(value_get(step->with, "set"), one->key);
 
 	if (old && wanted && value_equal(old, wanted))
-		return true; /* it was renamed, or never had to be: the name means the new place already */
+		return true; /* it was renamed, or never had to be: the name means the new place
+		                already */
 	if (old && new && !step->attempted)
-		return fail(err, ERROR_REFUSED,
-		            "both remotes %s and %s exist, so %s cannot be renamed; remove or rename "
-		            "one of them",
-		            one->key, value_reveal(one), one->key);
+		return fail(
+			err, ERROR_REFUSED,
+			"both remotes %s and %s exist, so %s cannot be renamed; remove or rename "
+			"one of them",
+			one->key, value_reveal(one), one->key);
 	if (!old && !new)
 		return fail(err, ERROR_REFUSED, "there is no remote %s to rename", one->key);
 	if (old || (step->attempted && left_behind(seen, one->key)))
@@ -132,13 +136,14 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 			return false;
 	for (const struct value *one = items(value_get(step->with, "remove")); one; one = one->next)
 		if (value_get(remotes, value_reveal(one)))
-			changes_add(changes, value_reveal(one), value_get(remotes, value_reveal(one)), NULL,
-			            "remove");
+			changes_add(changes, value_reveal(one),
+			            value_get(remotes, value_reveal(one)), NULL, "remove");
 	for (const struct value *one = items(value_get(step->with, "add")); one; one = one->next) {
 		const struct value *now = value_get(remotes, one->key);
 		if (now && !value_equal(now, one) && !value_get(renames, one->key))
 			return fail(err, ERROR_REFUSED,
-			            "remote %s exists with another URL; use `set` to point it elsewhere",
+			            "remote %s exists with another URL; use `set` to point it "
+			            "elsewhere",
 			            one->key);
 		if (!now || !value_equal(now, one))
 			changes_add(changes, one->key, NULL, one, "add");
@@ -147,7 +152,8 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 		const struct value *now = value_get(remotes, one->key);
 		bool renamed = value_get(renames, one->key) != NULL;
 		if (!value_equal(now, one))
-			changes_add(changes, one->key, renamed ? NULL : now, one, now && !renamed ? "set" : "add");
+			changes_add(changes, one->key, renamed ? NULL : now, one,
+			            now && !renamed ? "set" : "add");
 	}
 	return true;
 }
@@ -175,7 +181,8 @@ static bool remove_remote(struct repository *repository, const char *name, struc
 {
 	int code = git_remote_delete(repository->handle, name);
 
-	return code == 0 || code == GIT_ENOTFOUND || repository_failed(err, code, "remove a remote");
+	return code == 0 || code == GIT_ENOTFOUND ||
+	       repository_failed(err, code, "remove a remote");
 }
 
 static bool apply_change(struct repository *repository, struct step *step,
@@ -216,7 +223,8 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	if (!fine)
 		return false;
 	if (is_partial(step, changes, seen)) {
-		/* A try broke off in the middle. All of it is local: back to the start, and again. */
+		/* A try broke off in the middle. All of it is local: back to the start, and again.
+		 */
 		anew = (struct changes){.arena = step->arena};
 		fine = repository_restore(&repository, step->arena, step->before, err) &&
 		       plan(step, step->before, &anew, err);

@@ -10,15 +10,15 @@
 
 /* ---- The section ----
  * git rewrites the header where it stands, takes the fetch lines out, and puts them back with the
- * new name behind the last entry of the section. libgit2 would write a section of its own at the end
- * of the file, so the text is edited here. */
+ * new name behind the last entry of the section. libgit2 would write a section of its own at the
+ * end of the file, so the text is edited here. */
 
 struct section {
-	const char *header, *new_header; /* [remote "old"], [remote "new"] */
+	const char *header, *new_header;     /* [remote "old"], [remote "new"] */
 	const char *tracking, *new_tracking; /* :refs/remotes/old/, :refs/remotes/new/ */
-	struct text out;     /* the file so far */
-	struct text fetches; /* to be put behind the last entry */
-	size_t last_entry;   /* length of out behind the last entry of the section; 0: not inside */
+	struct text out;                     /* the file so far */
+	struct text fetches;                 /* to be put behind the last entry */
+	size_t last_entry; /* length of out behind the last entry of the section; 0: not inside */
 	bool found;
 };
 
@@ -106,11 +106,12 @@ static bool rename_section(struct repository *repository, struct step *step, con
 	}
 	close_section(&section);
 	bool fine = section.found
-		? repository_write_config(repository, text_string(&section.out), err)
-		: fail(err, ERROR_REFUSED,
-	               "remote %s is not written as [remote \"%s\"] in the repository's own "
-	               "configuration; rename it by hand",
-	               from, from);
+	                    ? repository_write_config(repository, text_string(&section.out), err)
+	                    : fail(err, ERROR_REFUSED,
+	                           "remote %s is not written as [remote \"%s\"] in the "
+	                           "repository's own "
+	                           "configuration; rename it by hand",
+	                           from, from);
 	text_free(&section.out);
 	text_free(&section.fetches);
 	return fine;
@@ -135,7 +136,8 @@ static int note_branch(const git_config_entry *entry, void *context)
 	/* libgit2 gives keys in lower case; git writes this one with a capital. */
 	const char *name = entry->name;
 	if (length > push && strcmp(name + length - push, ".pushremote") == 0)
-		name = arena_printf(branches->step->arena, "%.*s.pushRemote", (int)(length - push), name);
+		name = arena_printf(branches->step->arena, "%.*s.pushRemote", (int)(length - push),
+		                    name);
 	value_add(branches->names, value_text(branches->step->arena, name));
 	return 0;
 }
@@ -144,10 +146,11 @@ static bool rename_in_branches(struct repository *repository, struct step *step,
                                const char *to, struct error *err)
 {
 	struct branches branches = {step, from, value_list(step->arena)};
-	int code = git_config_foreach_match(repository->config, "^branch\\..*\\.(remote|pushremote)$",
-	                                    note_branch, &branches);
+	int code = git_config_foreach_match(
+		repository->config, "^branch\\..*\\.(remote|pushremote)$", note_branch, &branches);
 
-	for (const struct value *one = branches.names->as.items.first; one && code == 0; one = one->next)
+	for (const struct value *one = branches.names->as.items.first; one && code == 0;
+	     one = one->next)
 		code = git_config_set_string(repository->config, one->as.text, to);
 	return code == 0 || repository_failed(err, code, "point branches at the new name");
 }
@@ -183,14 +186,16 @@ static bool move_ref(struct repository *repository, struct step *step, const str
 		if (strncmp(target, prefix, strlen(prefix)) == 0)
 			target = arena_printf(step->arena, "ref: refs/remotes/%s/%s", to,
 			                      target + strlen(prefix));
-		code = git_reference_symbolic_create(&made, repository->handle, name, target + 5, 1, NULL);
+		code = git_reference_symbolic_create(&made, repository->handle, name, target + 5, 1,
+		                                     NULL);
 		if (code == 0)
 			code = git_reference_remove(repository->handle, ref->key);
 	} else if ((code = git_reference_lookup(&old, repository->handle, ref->key)) == 0) {
 		code = git_oid_fromstr(&oid, target);
 		if (code == 0)
 			code = git_reference_rename(&made, old, name, 1,
-			                            arena_printf(step->arena, "remote: renamed %s to %s",
+			                            arena_printf(step->arena,
+			                                         "remote: renamed %s to %s",
 			                                         ref->key, name));
 	}
 	git_reference_free(old);

@@ -17,7 +17,8 @@ bool repository_failed(struct error *err, int code, const char *doing)
 	const git_error *last = git_error_last();
 	enum error_kind kind = code == GIT_ELOCKED ? ERROR_RETRY : ERROR_FAILED;
 
-	return fail(err, kind, "%s: %s%s", doing, last && last->message ? last->message : "it failed",
+	return fail(err, kind, "%s: %s%s", doing,
+	            last && last->message ? last->message : "it failed",
 	            code == GIT_ELOCKED ? "; another git process holds the lock" : "");
 }
 
@@ -78,7 +79,8 @@ static int list_one(git_reference *reference, void *context)
 	const char *name = git_reference_name(reference);
 
 	if (strncmp(name, "refs/remotes/", 13) == 0)
-		value_set_text(listing->arena, listing->refs, name, target_of(listing->arena, reference));
+		value_set_text(listing->arena, listing->refs, name,
+		               target_of(listing->arena, reference));
 	git_reference_free(reference);
 	return 0;
 }
@@ -94,7 +96,8 @@ bool repository_snapshot(struct repository *repository, struct arena *arena, str
 	int code = git_reference_foreach(repository->handle, list_one, &listing);
 	if (code != 0)
 		return repository_failed(err, code, "list the refs");
-	value_set(arena, into, "config", value_secret(arena, text, "(configuration of the repository)"));
+	value_set(arena, into, "config",
+	          value_secret(arena, text, "(configuration of the repository)"));
 	value_set(arena, into, "refs", listing.refs);
 	return true;
 }
@@ -132,7 +135,8 @@ static bool restore_ref(struct repository *repository, const char *name, const c
 	int code;
 
 	if (strncmp(target, "ref: ", 5) == 0)
-		code = git_reference_symbolic_create(&made, repository->handle, name, target + 5, 1, NULL);
+		code = git_reference_symbolic_create(&made, repository->handle, name, target + 5, 1,
+		                                     NULL);
 	else if ((code = git_oid_fromstr(&oid, target)) == 0)
 		code = git_reference_create(&made, repository->handle, name, &oid, 1, NULL);
 	git_reference_free(made);
@@ -165,7 +169,8 @@ bool repository_restore(struct repository *repository, struct arena *arena,
 
 	if (!text)
 		return fail(err, ERROR_FAILED,
-		            "the configuration as it was cannot be read from the journal: its key is gone");
+		            "the configuration as it was cannot be read from the journal: its key "
+		            "is gone");
 	return restore_refs(repository, arena, value_get(snapshot, "refs"), err) &&
 	       repository_write_config(repository, text, err);
 }

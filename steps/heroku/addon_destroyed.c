@@ -8,7 +8,8 @@
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app that owns it."},
 	{"addon", FIELD_STRING, 0, NULL, NULL, "The name of the add-on."},
-	{"attachment", FIELD_STRING, 0, NULL, NULL, "Or the name under which the app has it attached."},
+	{"attachment", FIELD_STRING, 0, NULL, NULL,
+         "Or the name under which the app has it attached."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };
@@ -86,16 +87,19 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 		return !addon;
 	if (!lookup_attachments(&heroku, app, &list, err))
 		return false;
-	const char *primary = heroku_text_or_null(lookup_item(list, "name", "DATABASE"), "addon.id");
+	const char *primary =
+		heroku_text_or_null(lookup_item(list, "name", "DATABASE"), "addon.id");
 	if (primary && strcmp(primary, id) == 0)
-		return fail(err, ERROR_REFUSED, "%s is the DATABASE of %s; promote another one first",
+		return fail(err, ERROR_REFUSED,
+		            "%s is the DATABASE of %s; promote another one first",
 		            heroku_text_or_null(addon, "name"), app);
-	enum heroku_outcome outcome = heroku_write(
-		&heroku, "DELETE", heroku_path(&heroku, "/apps/%s/addons/%s", app, id), NULL, NULL, err);
+	enum heroku_outcome outcome =
+		heroku_write(&heroku, "DELETE", heroku_path(&heroku, "/apps/%s/addons/%s", app, id),
+	                     NULL, NULL, err);
 	if (outcome == HEROKU_REFUSED)
 		return false;
 	for (int poll = 0; addon; poll++) {
-			if (!find(&heroku, &addon, err) || (addon && !lookup_pause(&heroku, poll, err)))
+		if (!find(&heroku, &addon, err) || (addon && !lookup_pause(&heroku, poll, err)))
 			return false;
 		if (addon && outcome == HEROKU_UNSURE && poll > 5)
 			return fail(err, ERROR_RETRY, "the add-on is still there");

@@ -7,9 +7,11 @@
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
-	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL, "Have the add-ons of this app."},
+	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
+         "Have the add-ons of this app."},
 	{"except", FIELD_STRING, FIELD_LIST, NULL, NULL, "Add-on services to leave out."},
-	{"unavailable", FIELD_CHOICE, FIELD_OR_MAP, "stop", (const char *const[]){"stop", "skip", NULL},
+	{"unavailable", FIELD_CHOICE, FIELD_OR_MAP, "stop",
+         (const char *const[]){"stop", "skip", NULL},
          "What to do about a plan that cannot be had: stop, skip, or a map of substitutes."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
@@ -40,8 +42,8 @@ static const char *choose_plan(struct heroku *heroku, const char *plan, struct e
 		return plan;
 	if (policy && policy->kind == VALUE_TEXT && strcmp(policy->as.text, "skip") == 0)
 		return "";
-	fail(err, ERROR_REFUSED, "the plan %s is gone; write `unavailable: {%s: OTHER}` or `skip`", plan,
-	     plan);
+	fail(err, ERROR_REFUSED, "the plan %s is gone; write `unavailable: {%s: OTHER}` or `skip`",
+	     plan, plan);
 	return NULL;
 }
 
@@ -61,14 +63,16 @@ static bool want(struct heroku *heroku, const struct value *attachment, const st
 	if (service && is_excepted(heroku->step, service))
 		return true;
 	if (strcmp(owner, lookup_field(heroku, "like")) != 0) {
-		value_set_text(heroku->arena, entry, "addon", heroku_text_or_null(attachment, "addon.name"));
+		value_set_text(heroku->arena, entry, "addon",
+		               heroku_text_or_null(attachment, "addon.name"));
 		value_set(heroku->arena, wanted, as, entry);
 		return true;
 	}
 	const char *name = addon ? heroku_text(addon, "name", err) : NULL;
 	const char *plan = name ? heroku_text(addon, "plan.name", err) : NULL;
 	if (!plan)
-		return addon ? false : fail(err, ERROR_FAILED, "the add-on of %s is not listed", as);
+		return addon ? false
+		             : fail(err, ERROR_FAILED, "the add-on of %s is not listed", as);
 	plan = choose_plan(heroku, plan, err);
 	if (!plan || !plan[0])
 		return plan != NULL;
@@ -97,8 +101,8 @@ static bool read_now(struct heroku *heroku, const struct value *wanted, struct v
 		if (!holder)
 			continue;
 		if (strcmp(holder, name) != 0)
-			return fail(err, ERROR_REFUSED, "%s is attached already, to the add-on %s", one->key,
-			            holder);
+			return fail(err, ERROR_REFUSED, "%s is attached already, to the add-on %s",
+			            one->key, holder);
 		if (!lookup_addon(heroku, name, &addon, err))
 			return false;
 		bool ready = strcmp(value_get_text(addon, "state", ""), "provisioned") == 0;
@@ -120,7 +124,8 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/addons", like), &addons, err) ||
 	    !lookup_attachments(&heroku, like, &attachments, err))
 		return false;
-	for (const struct value *one = attachments ? attachments->as.items.first : NULL; one; one = one->next)
+	for (const struct value *one = attachments ? attachments->as.items.first : NULL; one;
+	     one = one->next)
 		if (!want(&heroku, one, addons, wanted, err))
 			return false;
 	if (app && !read_now(&heroku, wanted, now, err))
@@ -134,17 +139,21 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
                  struct error *err)
 {
 	(void)step, (void)err;
-	for (const struct value *one = value_get(seen, "wanted")->as.items.first; one; one = one->next)
+	for (const struct value *one = value_get(seen, "wanted")->as.items.first; one;
+	     one = one->next)
 		if (strcmp(value_get_text(value_get(seen, "now"), one->key, ""), "ready") != 0)
-			changes_add(changes, one->key, value_get(value_get(seen, "now"), one->key), one, NULL);
+			changes_add(changes, one->key, value_get(value_get(seen, "now"), one->key),
+			            one, NULL);
 	return true;
 }
 
-static bool make(struct heroku *heroku, const char *as, const struct value *entry, struct error *err)
+static bool make(struct heroku *heroku, const char *as, const struct value *entry,
+                 struct error *err)
 {
 	const char *app = lookup_field(heroku, "app"), *name = value_get_text(entry, "addon", "");
 	const char *plan = value_get_text(entry, "plan", NULL), *path = "/addon-attachments";
-	struct value *body = value_map(heroku->arena), *attachment = value_map(heroku->arena), *found;
+	struct value *body = value_map(heroku->arena), *attachment = value_map(heroku->arena),
+		     *found;
 
 	if (plan) {
 		if (!lookup_addon(heroku, name, &found, err) || found)
@@ -180,7 +189,8 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 		if (!change->from && !make(&heroku, change->path, change->to, err))
 			return fail_while(err, "make %s", change->path);
 	for (const struct change *change = changes->first; change; change = change->next)
-		if (!lookup_wait_addon(&heroku, value_get_text(change->to, "addon", ""), &addon, err))
+		if (!lookup_wait_addon(&heroku, value_get_text(change->to, "addon", ""), &addon,
+		                       err))
 			return false;
 	return true;
 }
@@ -196,17 +206,20 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	const char *app = lookup_field(&heroku, "app");
 	if (!lookup_attachments(&heroku, app, &list, err))
 		return false;
-	for (const struct value *one = list && wanted ? wanted->as.items.first : NULL; one; one = one->next) {
+	for (const struct value *one = list && wanted ? wanted->as.items.first : NULL; one;
+	     one = one->next) {
 		const struct value *held = lookup_item(list, "name", one->key);
 		const char *id = heroku_text_or_null(held, "id");
 		const char *holder = heroku_text_or_null(held, "addon.name");
 		const char *ours = value_get_text(one, "addon", "");
-		if (value_get(value_get(before, "now"), one->key) || !id || !holder || strcmp(holder, ours) != 0)
+		if (value_get(value_get(before, "now"), one->key) || !id || !holder ||
+		    strcmp(holder, ours) != 0)
 			continue;
 		const char *path = value_get(one, "plan")
-			? heroku_path(&heroku, "/apps/%s/addons/%s", app, ours)
-			: heroku_path(&heroku, "/addon-attachments/%s", id);
-		enum heroku_outcome outcome = heroku_write(&heroku, "DELETE", path, NULL, NULL, err);
+		                           ? heroku_path(&heroku, "/apps/%s/addons/%s", app, ours)
+		                           : heroku_path(&heroku, "/addon-attachments/%s", id);
+		enum heroku_outcome outcome =
+			heroku_write(&heroku, "DELETE", path, NULL, NULL, err);
 		if (outcome != HEROKU_DONE && outcome != HEROKU_ABSENT)
 			return false;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* heroku.addons.check: every plan still exists and is offered in the region, before anything is made. */
+/* heroku.addons.check: every plan still exists and is offered in the region, before anything is
+ * made. */
 #include "engine/base/text.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
@@ -7,7 +8,8 @@
 #include <string.h>
 
 static const struct field fields[] = {
-	{"app", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL, "The app whose add-ons are looked at."},
+	{"app", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
+         "The app whose add-ons are looked at."},
 	{"region", FIELD_STRING, FIELD_REQUIRED, NULL, NULL, "Where they shall run."},
 	{"except", FIELD_STRING, FIELD_LIST, NULL, NULL, "Add-on services to leave out."},
 	HEROKU_CONNECTION_FIELD,
@@ -51,7 +53,8 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 		return false;
 	const char *app = lookup_field(&heroku, "app"), *region = lookup_field(&heroku, "region");
 	if (!heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/addons", app), &addons, err) ||
-	    !heroku_list(&heroku, heroku_path(&heroku, "/regions/%s/addon-region-capabilities", region),
+	    !heroku_list(&heroku,
+	                 heroku_path(&heroku, "/regions/%s/addon-region-capabilities", region),
 	                 &capabilities, err))
 		return false;
 	if (!addons || !capabilities)
@@ -83,8 +86,8 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 	if (!problems || problems->as.items.count == 0)
 		return true;
 	for (const struct value *one = problems->as.items.first; one; one = one->next)
-		text_format(&text, "%s%s (%s)", one == problems->as.items.first ? "" : ", ", one->key,
-		            one->as.text);
+		text_format(&text, "%s%s (%s)", one == problems->as.items.first ? "" : ", ",
+		            one->key, one->as.text);
 	fail(err, ERROR_REFUSED, "add-ons that cannot be had in %s: %s",
 	     value_get_text(step->with, "region", ""), text_string(&text));
 	text_free(&text);

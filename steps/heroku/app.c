@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* heroku.app: an app of that name, in a region, like another one. A foreign app is never adopted. */
+/* heroku.app: an app of that name, in a region, like another one. A foreign app is never adopted.
+ */
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
 
@@ -61,10 +62,11 @@ static bool check_ours(struct heroku *heroku, const struct value *app, const str
 	struct value *account = NULL;
 
 	if (!heroku->step->attempted)
-		return fail(err, ERROR_REFUSED,
-		            "there is an app %s already and this plan did not make it; choose another "
-		            "name",
-		            name);
+		return fail(
+			err, ERROR_REFUSED,
+			"there is an app %s already and this plan did not make it; choose another "
+			"name",
+			name);
 	if (!heroku_get(heroku, "/account", &account, err))
 		return false;
 	const char *owner = heroku_text(app, "owner.email", err);
@@ -77,7 +79,8 @@ static bool check_ours(struct heroku *heroku, const struct value *app, const str
 	                  : strcmp(owner, value_get_text(account, "email", "")) == 0;
 	if (!owned || heroku_time_ms(created) + CLOCK_SKEW_MS < heroku->step->attempted_at_ms)
 		return fail(err, ERROR_REFUSED,
-		            "there is an app %s of %s, made at %s, which is not the one this plan began "
+		            "there is an app %s of %s, made at %s, which is not the one this plan "
+		            "began "
 		            "to make; choose another name",
 		            name, owner, created);
 	return true;
@@ -88,11 +91,12 @@ static bool check_place(const struct value *now, const struct value *wanted, str
 	static const char *const keys[] = {"region", "team"};
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		const char *is = value_get_text(now, keys[i], ""), *shall = value_get_text(wanted, keys[i], "");
+		const char *is = value_get_text(now, keys[i], ""),
+			   *shall = value_get_text(wanted, keys[i], "");
 		if (strcmp(is, shall) != 0)
 			return fail(err, ERROR_REFUSED,
-			            "the app is in %s %s, not in %s; that cannot be changed", keys[i],
-			            is[0] ? is : "(none)", shall[0] ? shall : "(none)");
+			            "the app is in %s %s, not in %s; that cannot be changed",
+			            keys[i], is[0] ? is : "(none)", shall[0] ? shall : "(none)");
 	}
 	return true;
 }
@@ -116,7 +120,8 @@ static bool describe(struct heroku *heroku, const struct value *app, struct valu
 static bool give_outputs(struct step *step, const struct value *app, struct error *err)
 {
 	const char *id = heroku_text(app, "id", err);
-	const char *web = heroku_text_or_null(app, "web_url"), *git = heroku_text_or_null(app, "git_url");
+	const char *web = heroku_text_or_null(app, "web_url"),
+		   *git = heroku_text_or_null(app, "git_url");
 
 	if (!id)
 		return false;

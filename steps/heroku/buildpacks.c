@@ -5,7 +5,8 @@
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
-	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL, "Have the buildpacks of this app."},
+	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
+         "Have the buildpacks of this app."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };
@@ -16,10 +17,11 @@ static bool read_urls(struct heroku *heroku, const char *app, struct value **url
 	struct value *list;
 
 	*urls = value_list(heroku->arena);
-	if (!heroku_list(heroku, heroku_path(heroku, "/apps/%s/buildpack-installations", app), &list,
-	                 err))
+	if (!heroku_list(heroku, heroku_path(heroku, "/apps/%s/buildpack-installations", app),
+	                 &list, err))
 		return false;
-	for (const struct value *item = list ? list->as.items.first : NULL; item; item = item->next) {
+	for (const struct value *item = list ? list->as.items.first : NULL; item;
+	     item = item->next) {
 		const char *url = heroku_text(item, "buildpack.url", err);
 		if (!url)
 			return false;

@@ -7,7 +7,8 @@
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
-	{"chain", FIELD_CONTENT, FIELD_REQUIRED, NULL, NULL, "The certificate and those above it, as PEM."},
+	{"chain", FIELD_CONTENT, FIELD_REQUIRED, NULL, NULL,
+         "The certificate and those above it, as PEM."},
 	{"key", FIELD_SECRET, FIELD_REQUIRED, NULL, NULL, "Its private key, as PEM."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
@@ -38,7 +39,8 @@ static bool find(struct heroku *heroku, const struct value **endpoint, struct er
 {
 	struct value *list;
 	const char *chain = value_reveal(value_get(heroku->step->with, "chain"));
-	const char *path = heroku_path(heroku, "/apps/%s/sni-endpoints", lookup_field(heroku, "app"));
+	const char *path =
+		heroku_path(heroku, "/apps/%s/sni-endpoints", lookup_field(heroku, "app"));
 
 	*endpoint = NULL;
 	if (!heroku_list(heroku, path, &list, err))
@@ -75,7 +77,8 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 {
 	(void)err;
 	if (!value_get_bool(seen, "exists", false))
-		changes_add(changes, "certificate", NULL, value_text(step->arena, "as given"), NULL);
+		changes_add(changes, "certificate", NULL, value_text(step->arena, "as given"),
+		            NULL);
 	return true;
 }
 
@@ -87,12 +90,14 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	(void)changes;
 	if (!heroku_open(&heroku, step, err))
 		return false;
-	value_set_text(step->arena, body, "certificate_chain", value_reveal(value_get(step->with, "chain")));
+	value_set_text(step->arena, body, "certificate_chain",
+	               value_reveal(value_get(step->with, "chain")));
 	value_set(step->arena, body, "private_key",
 	          value_copy(step->arena, value_get(step->with, "key")));
-	return heroku_must(&heroku, "POST",
-	                   heroku_path(&heroku, "/apps/%s/sni-endpoints", lookup_field(&heroku, "app")),
-	                   body, NULL, err);
+	return heroku_must(
+		&heroku, "POST",
+		heroku_path(&heroku, "/apps/%s/sni-endpoints", lookup_field(&heroku, "app")), body,
+		NULL, err);
 }
 
 static bool revert(struct step *step, const struct value *before, struct error *err)
@@ -107,10 +112,10 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	const char *name = heroku_text_or_null(endpoint, "name");
 	if (!name)
 		return true;
-	enum heroku_outcome outcome = heroku_write(
-		&heroku, "DELETE",
-		heroku_path(&heroku, "/apps/%s/sni-endpoints/%s", lookup_field(&heroku, "app"), name), NULL,
-		NULL, err);
+	enum heroku_outcome outcome = heroku_write(&heroku, "DELETE",
+	                                           heroku_path(&heroku, "/apps/%s/sni-endpoints/%s",
+	                                                       lookup_field(&heroku, "app"), name),
+	                                           NULL, NULL, err);
 	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
 }
 

@@ -12,13 +12,14 @@
 
 #define READ_TRIES 4
 #define RATE_TRIES 30
-#define RATE_WAIT_MS 10000  /* a pool refills about 75 calls a minute */
-#define RATE_LOW 10         /* calls left at which we slow down by ourselves */
+#define RATE_WAIT_MS 10000 /* a pool refills about 75 calls a minute */
+#define RATE_LOW 10        /* calls left at which we slow down by ourselves */
 #define RATE_PAUSE_MS 1000
 #define PAGES_MAX 1000
 
 static const struct field connection_fields[] = {
-	{"token", FIELD_SECRET, FIELD_REQUIRED, NULL, NULL, "An API token of the account to act as."},
+	{"token", FIELD_SECRET, FIELD_REQUIRED, NULL, NULL,
+         "An API token of the account to act as."},
 	{"url", FIELD_URL, 0, "https://api.heroku.com", NULL, "The Platform API."},
 	{"data_url", FIELD_URL, 0, "https://api.data.heroku.com", NULL, "The Data API."},
 	{"ca_file", FIELD_STRING, 0, NULL, NULL,
@@ -109,7 +110,7 @@ static bool exchange(struct heroku *heroku, const struct call *call, struct http
 	struct arena *arena = heroku->arena;
 	const char *headers[] = {
 		call->included ? "Accept: application/vnd.heroku+json; version=3.sdk"
-		               : "Accept: application/vnd.heroku+json; version=3",
+			       : "Accept: application/vnd.heroku+json; version=3",
 		arena_printf(arena, "Authorization: Bearer %s", heroku->token),
 		call->body ? "Content-Type: application/json" : "Content-Type:",
 		call->included ? "Accept-Inclusion: addon:plan,config_vars" : "Accept-Inclusion:",
@@ -346,10 +347,10 @@ static enum heroku_outcome write_once(struct heroku *heroku, const struct call *
 }
 
 enum heroku_outcome heroku_write(struct heroku *heroku, const char *method, const char *path,
-                                 const struct value *body, struct value **answer,
-                                 struct error *err)
+                                 const struct value *body, struct value **answer, struct error *err)
 {
-	struct call call = {.method = method, .base = heroku->url, .path = path, .body = body, .writes = true};
+	struct call call = {
+		.method = method, .base = heroku->url, .path = path, .body = body, .writes = true};
 
 	return write_once(heroku, &call, answer, err);
 }
@@ -358,7 +359,11 @@ enum heroku_outcome heroku_data_write(struct heroku *heroku, const char *method,
                                       const struct value *body, struct value **answer,
                                       struct error *err)
 {
-	struct call call = {.method = method, .base = heroku->data_url, .path = path, .body = body, .writes = true};
+	struct call call = {.method = method,
+	                    .base = heroku->data_url,
+	                    .path = path,
+	                    .body = body,
+	                    .writes = true};
 
 	return write_once(heroku, &call, answer, err);
 }

@@ -10,10 +10,10 @@
 extern const struct connection_kind heroku_connection;
 
 /* Every module has it: which connection to use when the plan has more than one. */
-#define HEROKU_CONNECTION_FIELD                                                                    \
-	{                                                                                          \
-		"connection", FIELD_CONNECTION, 0, NULL, NULL,                                     \
-			"Which connection to use, when the plan has more than one."                \
+#define HEROKU_CONNECTION_FIELD                                                     \
+	{                                                                           \
+		"connection", FIELD_CONNECTION, 0, NULL, NULL,                      \
+			"Which connection to use, when the plan has more than one." \
 	}
 
 struct heroku {
@@ -25,8 +25,8 @@ struct heroku {
 enum heroku_outcome {
 	HEROKU_DONE,    /* the effect is there */
 	HEROKU_ABSENT,  /* 404 */
-	HEROKU_UNSURE,  /* no clear answer (timeout, reset, 5xx, 409): look the effect up first; err is
-	                 * filled, ERROR_RETRY */
+	HEROKU_UNSURE,  /* no clear answer (timeout, reset, 5xx, 409): look the effect up first; err
+	                 * is  filled, ERROR_RETRY */
 	HEROKU_REFUSED, /* a clear no; err is filled */
 };
 

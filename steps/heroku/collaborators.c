@@ -7,7 +7,8 @@
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
-	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL, "Invite the collaborators of this app."},
+	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
+         "Invite the collaborators of this app."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };
@@ -66,7 +67,8 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 		struct value *body = value_map(step->arena);
 		value_set_text(step->arena, body, "user", change->path);
 		value_set_bool(step->arena, body, "silent", true);
-		const char *path = heroku_path(&heroku, "/apps/%s/collaborators", lookup_field(&heroku, "app"));
+		const char *path = heroku_path(&heroku, "/apps/%s/collaborators",
+		                               lookup_field(&heroku, "app"));
 		if (heroku_text_or_null(app, "team.name"))
 			path = arena_printf(step->arena, "/teams%s", path);
 		if (!heroku_must(&heroku, "POST", path, body, NULL, err))
@@ -82,12 +84,14 @@ static bool revert(struct step *step, const struct value *before, struct error *
 
 	if (!heroku_open(&heroku, step, err))
 		return false;
-	for (const struct value *one = wanted ? wanted->as.items.first : NULL; one; one = one->next) {
+	for (const struct value *one = wanted ? wanted->as.items.first : NULL; one;
+	     one = one->next) {
 		if (value_get(value_get(before, "now"), one->key))
 			continue;
 		const char *path = heroku_path(&heroku, "/apps/%s/collaborators/%s",
 		                               lookup_field(&heroku, "app"), one->key);
-		enum heroku_outcome outcome = heroku_write(&heroku, "DELETE", path, NULL, NULL, err);
+		enum heroku_outcome outcome =
+			heroku_write(&heroku, "DELETE", path, NULL, NULL, err);
 		if (outcome != HEROKU_DONE && outcome != HEROKU_ABSENT)
 			return false;
 	}

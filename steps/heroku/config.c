@@ -41,7 +41,8 @@ static bool read_owned(struct heroku *heroku, const char *app, struct value *own
 		const char *name = heroku_text(item, "name", err);
 		if (!name)
 			return false;
-		value_set_text(heroku->arena, owned, arena_printf(heroku->arena, "%s_URL", name), name);
+		value_set_text(heroku->arena, owned, arena_printf(heroku->arena, "%s_URL", name),
+		               name);
 		const struct value *keys = value_get(item, "config_vars");
 		if (!keys || keys->kind != VALUE_LIST)
 			continue;
@@ -86,7 +87,8 @@ static bool same_target(const char *one, const char *other)
 	bool both = read_target(one, &a);
 
 	both = read_target(other, &b) && both;
-	const char *port_a = both && a.port ? a.port : "5432", *port_b = both && b.port ? b.port : "5432";
+	const char *port_a = both && a.port ? a.port : "5432",
+		   *port_b = both && b.port ? b.port : "5432";
 	bool same = both && strcasecmp(a.host, b.host) == 0 && strcmp(port_a, port_b) == 0 &&
 	            strcmp(a.path ? a.path : "/", b.path ? b.path : "/") == 0;
 	forget_target(&a);
@@ -131,7 +133,8 @@ static const char *reason_to_skip(struct heroku *heroku, const struct value *var
 		return "owned by an add-on";
 	const char *other = points_at_owned(vars, owned, value_reveal(var));
 	if (other)
-		return arena_printf(heroku->arena, "points at the same place as %s of the source", other);
+		return arena_printf(heroku->arena, "points at the same place as %s of the source",
+		                    other);
 	return NULL;
 }
 
@@ -306,12 +309,14 @@ static bool detach(struct heroku *heroku, const char *key, struct error *err)
 		const char *other = heroku_text_or_null(one, "addon.name");
 		spare = spare || (one != held && other && strcmp(other, addon) == 0);
 	}
-	if (!spare && !attach(heroku, addon, arena_printf(heroku->arena, "SPARE_%s",
-	                                                  heroku_text_or_null(held, "name")),
-	                      err))
+	if (!spare &&
+	    !attach(heroku, addon,
+	            arena_printf(heroku->arena, "SPARE_%s", heroku_text_or_null(held, "name")),
+	            err))
 		return false;
-	enum heroku_outcome outcome = heroku_write(
-		heroku, "DELETE", heroku_path(heroku, "/addon-attachments/%s", id), NULL, NULL, err);
+	enum heroku_outcome outcome =
+		heroku_write(heroku, "DELETE", heroku_path(heroku, "/addon-attachments/%s", id),
+	                     NULL, NULL, err);
 	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
 }
 
@@ -356,7 +361,8 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	struct value *owned = value_map(step->arena);
 	if (!read_owned(&heroku, lookup_field(&heroku, "app"), owned, err))
 		return false;
-	for (const struct value *one = wanted ? wanted->as.items.first : NULL; one; one = one->next) {
+	for (const struct value *one = wanted ? wanted->as.items.first : NULL; one;
+	     one = one->next) {
 		const struct value *old = value_get(now, one->key);
 		if (value_get(owned, one->key))
 			continue;
@@ -366,7 +372,8 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	}
 	if (!patch(&heroku, body, err))
 		return false;
-	for (const struct value *one = holders ? holders->as.items.first : NULL; one; one = one->next)
+	for (const struct value *one = holders ? holders->as.items.first : NULL; one;
+	     one = one->next)
 		if (!value_get(owned, one->key) &&
 		    !attach(&heroku, value_get_text(one, "addon", ""),
 		            value_get_text(one, "attachment", ""), err))
@@ -376,7 +383,8 @@ static bool revert(struct step *step, const struct value *before, struct error *
 
 const struct step_module heroku_config = {
 	.name = "heroku.config",
-	.text = "Config vars: those of another app, but nothing that leads to its databases, or given ones.",
+	.text = "Config vars: those of another app, but nothing that leads to its databases, or "
+		"given ones.",
 	.fields = fields,
 	.subjects = (const char *const[]){"heroku/app/${app}/config", NULL},
 	.reads = (const char *const[]){"heroku/app/${like}/config", NULL},

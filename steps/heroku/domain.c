@@ -134,7 +134,8 @@ static bool drop(struct heroku *heroku, const char *app, struct error *err)
 		return false;
 	if (!found)
 		return true;
-	const char *path = heroku_path(heroku, "/apps/%s/domains/%s", app, lookup_field(heroku, "domain"));
+	const char *path =
+		heroku_path(heroku, "/apps/%s/domains/%s", app, lookup_field(heroku, "domain"));
 	enum heroku_outcome outcome = heroku_write(heroku, "DELETE", path, NULL, NULL, err);
 	if (outcome == HEROKU_UNSURE) {
 		struct error unsure = *err;
@@ -201,7 +202,8 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	const char *from = lookup_field(&heroku, "from"), *to = lookup_field(&heroku, "to");
 	if (!find_endpoint(&heroku, to, &endpoint, err) || !find(&heroku, from, &there, err))
 		return false;
-	return move(&heroku, from, to, heroku_text_or_null(there, "sni_endpoint.name"), endpoint, err);
+	return move(&heroku, from, to, heroku_text_or_null(there, "sni_endpoint.name"), endpoint,
+	            err);
 }
 
 static bool revert(struct step *step, const struct value *before, struct error *err)

@@ -7,7 +7,8 @@
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
-	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL, "Have the features, drains and pipeline of this app."},
+	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
+         "Have the features, drains and pipeline of this app."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };
@@ -17,7 +18,8 @@ static bool read_kind(struct heroku *heroku, const char *app, const char *kind, 
                       struct error *err)
 {
 	struct value *list;
-	char *path = arena_printf(heroku->arena, "%s/%s", heroku_path(heroku, "/apps/%s", app), kind);
+	char *path =
+		arena_printf(heroku->arena, "%s/%s", heroku_path(heroku, "/apps/%s", app), kind);
 
 	if (!heroku_list(heroku, path, &list, err))
 		return false;
@@ -28,12 +30,14 @@ static bool read_kind(struct heroku *heroku, const char *app, const char *kind, 
 		if (strcmp(kind, "features") == 0) {
 			if (!value_get_bool(one, "enabled", false))
 				continue;
-			key = arena_printf(heroku->arena, "feature:%s", value_get_text(one, "name", id));
+			key = arena_printf(heroku->arena, "feature:%s",
+			                   value_get_text(one, "name", id));
 		} else if (strcmp(kind, "log-drains") == 0) {
 			const struct value *addon = value_get(one, "addon");
 			if (addon && addon->kind == VALUE_MAP)
 				continue;
-			key = arena_printf(heroku->arena, "drain:%s", value_get_text(one, "url", id));
+			key = arena_printf(heroku->arena, "drain:%s",
+			                   value_get_text(one, "url", id));
 		} else {
 			key = arena_printf(heroku->arena, "pipeline:%s:%s",
 			                   heroku_text_or_null(one, "pipeline.id"),
@@ -79,9 +83,10 @@ static bool set_feature(struct heroku *heroku, const char *name, bool enabled, s
 	struct value *body = value_map(heroku->arena);
 
 	value_set_bool(heroku->arena, body, "enabled", enabled);
-	return heroku_must(heroku, "PATCH",
-	                   heroku_path(heroku, "/apps/%s/features/%s", lookup_field(heroku, "app"), name),
-	                   body, NULL, err);
+	return heroku_must(
+		heroku, "PATCH",
+		heroku_path(heroku, "/apps/%s/features/%s", lookup_field(heroku, "app"), name),
+		body, NULL, err);
 }
 
 static bool add(struct heroku *heroku, const char *key, struct error *err)
@@ -93,8 +98,8 @@ static bool add(struct heroku *heroku, const char *key, struct error *err)
 		return set_feature(heroku, key + 8, true, err);
 	if (strncmp(key, "drain:", 6) == 0) {
 		value_set_text(heroku->arena, body, "url", key + 6);
-		return heroku_must(heroku, "POST", heroku_path(heroku, "/apps/%s/log-drains", name), body,
-		                   NULL, err);
+		return heroku_must(heroku, "POST", heroku_path(heroku, "/apps/%s/log-drains", name),
+		                   body, NULL, err);
 	}
 	const char *pipeline = key + strlen("pipeline:"), *colon = strchr(pipeline, ':');
 	if (!colon || !lookup_app_needed(heroku, name, &app, err))
@@ -130,8 +135,9 @@ static bool take_away(struct heroku *heroku, const char *key, struct error *err)
 	             : heroku_path(heroku, "/apps/%s/pipeline-couplings", app);
 	if (!heroku_list(heroku, path, &list, err))
 		return false;
-	const struct value *found = drain ? lookup_item(list, "url", key + 6)
-	                                  : list ? list->as.items.first : NULL;
+	const struct value *found = drain  ? lookup_item(list, "url", key + 6)
+	                            : list ? list->as.items.first
+	                                   : NULL;
 	if (!found)
 		return true;
 	if (!(id = heroku_text(found, "id", err)))
@@ -151,8 +157,10 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	if (!heroku_open(&heroku, step, err) ||
 	    !lookup_app(&heroku, lookup_field(&heroku, "app"), &app, err))
 		return false;
-	for (const struct value *one = app && wanted ? wanted->as.items.first : NULL; one; one = one->next)
-		if (!value_get(value_get(before, "now"), one->key) && !take_away(&heroku, one->key, err))
+	for (const struct value *one = app && wanted ? wanted->as.items.first : NULL; one;
+	     one = one->next)
+		if (!value_get(value_get(before, "now"), one->key) &&
+		    !take_away(&heroku, one->key, err))
 			return false;
 	return true;
 }

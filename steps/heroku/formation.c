@@ -7,7 +7,8 @@
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
-	{"scale", FIELD_INT, FIELD_MAP, NULL, NULL, "How many dynos of each type; `all` stands for every other one."},
+	{"scale", FIELD_INT, FIELD_MAP, NULL, NULL,
+         "How many dynos of each type; `all` stands for every other one."},
 	{"like", FIELD_ANY, 0, NULL, NULL, "An app, or what another step gave as `before`."},
 	{"stop_one_off", FIELD_BOOL, 0, "false", NULL, "Stop dynos of `run` and of the scheduler."},
 	HEROKU_CONNECTION_FIELD,
@@ -15,7 +16,8 @@ static const struct field fields[] = {
 };
 
 static const struct field outputs[] = {
-	{"before", FIELD_ANY, 0, NULL, NULL, "The formation as it was: {web: {quantity: 1, size: standard-1x}}."},
+	{"before", FIELD_ANY, 0, NULL, NULL,
+         "The formation as it was: {web: {quantity: 1, size: standard-1x}}."},
 	{0},
 };
 
@@ -33,7 +35,8 @@ static bool read_formation(struct heroku *heroku, const char *app, struct value 
 
 	if (!heroku_list(heroku, heroku_path(heroku, "/apps/%s/formation", app), &list, err))
 		return false;
-	for (const struct value *item = list ? list->as.items.first : NULL; item; item = item->next) {
+	for (const struct value *item = list ? list->as.items.first : NULL; item;
+	     item = item->next) {
 		const char *type = heroku_text(item, "type", err);
 		const char *size = heroku_text_or_null(item, "dyno_size.name");
 		struct value *one = value_map(heroku->arena);
@@ -84,7 +87,8 @@ static void want_scale(struct heroku *heroku, const struct value *now, struct va
 		value_set_number(heroku->arena, one, "quantity", given->as.number);
 		value_set(heroku->arena, wanted, type->key, one);
 	}
-	for (const struct value *given = scale ? scale->as.items.first : NULL; given; given = given->next) {
+	for (const struct value *given = scale ? scale->as.items.first : NULL; given;
+	     given = given->next) {
 		struct value *one = value_map(heroku->arena);
 		if (strcmp(given->key, "all") == 0 || value_get(wanted, given->key))
 			continue;
@@ -151,7 +155,8 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 	(void)err;
 	if (like && like->kind == VALUE_UNKNOWN)
 		changes_add(changes, "formation", now, like, NULL);
-	for (const struct value *type = value_get(seen, "wanted")->as.items.first; type; type = type->next)
+	for (const struct value *type = value_get(seen, "wanted")->as.items.first; type;
+	     type = type->next)
 		changes_compare(changes, type->key, value_get(now, type->key), type);
 	if (value_get_bool(step->with, "stop_one_off", false) && one_off->as.number > 0)
 		changes_add(changes, "one_off", one_off, value_number(step->arena, 0),
@@ -169,7 +174,8 @@ static bool patch(struct heroku *heroku, const struct value *wanted, struct erro
 		struct value *one = value_map(heroku->arena), *size = value_map(heroku->arena);
 		const char *size_name = value_get_text(type, "size", NULL);
 		value_set_text(heroku->arena, one, "type", type->key);
-		value_set_number(heroku->arena, one, "quantity", value_get_number(type, "quantity", 0));
+		value_set_number(heroku->arena, one, "quantity",
+		                 value_get_number(type, "quantity", 0));
 		value_set_text(heroku->arena, size, "name", size_name ? size_name : "");
 		if (size_name)
 			value_set(heroku->arena, one, "dyno_size", size);

@@ -110,10 +110,12 @@ struct value *lookup_database_url(struct heroku *heroku, const struct value *add
 	const char *name = app ? heroku_text(addon, "name", err) : NULL;
 	struct value *vars;
 
-	if (!name || !heroku_get(heroku, heroku_path(heroku, "/apps/%s/config-vars", app), &vars, err))
+	if (!name ||
+	    !heroku_get(heroku, heroku_path(heroku, "/apps/%s/config-vars", app), &vars, err))
 		return NULL;
 	const struct value *keys = value_get(addon, "config_vars");
-	for (const struct value *key = keys && keys->kind == VALUE_LIST ? keys->as.items.first : NULL;
+	for (const struct value *key = keys && keys->kind == VALUE_LIST ? keys->as.items.first
+	                                                                : NULL;
 	     key; key = key->next) {
 		const char *url = value_get_text(vars, value_reveal(key), "");
 		if (strncmp(url, "postgres", 8) == 0)
@@ -200,7 +202,8 @@ bool lookup_wait_release(struct heroku *heroku, const char *app, struct error *e
 	struct value *list;
 
 	for (int poll = 0;; poll++) {
-		if (!heroku_newest(heroku, heroku_path(heroku, "/apps/%s/releases", app), 1, &list, err))
+		if (!heroku_newest(heroku, heroku_path(heroku, "/apps/%s/releases", app), 1, &list,
+		                   err))
 			return false;
 		const struct value *newest = list ? list->as.items.first : NULL;
 		const char *status = newest ? heroku_text(newest, "status", err) : "succeeded";
@@ -209,7 +212,8 @@ bool lookup_wait_release(struct heroku *heroku, const char *app, struct error *e
 		if (strcmp(status, "succeeded") == 0)
 			return true;
 		if (strcmp(status, "pending") != 0)
-			return fail(err, ERROR_FAILED, "the release v%lld of %s is %s; see its output",
+			return fail(err, ERROR_FAILED,
+			            "the release v%lld of %s is %s; see its output",
 			            (long long)value_get_number(newest, "version", 0), app, status);
 		step_progress(heroku->step, "waiting for the release phase of %s", app);
 		if (!lookup_pause(heroku, poll, err))

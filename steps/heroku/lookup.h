@@ -15,8 +15,7 @@ bool lookup_app_needed(struct heroku *heroku, const char *name, struct value **a
 /* The field of that name as text, NULL when it is not known yet or not given. */
 const char *lookup_field(const struct heroku *heroku, const char *name);
 
-bool lookup_addon(struct heroku *heroku, const char *name, struct value **addon,
-                  struct error *err);
+bool lookup_addon(struct heroku *heroku, const char *name, struct value **addon, struct error *err);
 
 /* Attachments of an app with `config_vars`; NULL when there is no such app. */
 bool lookup_attachments(struct heroku *heroku, const char *app, struct value **list,

@@ -5,7 +5,8 @@
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
-	{"enabled", FIELD_BOOL, FIELD_REQUIRED, NULL, NULL, "Whether users see the maintenance page."},
+	{"enabled", FIELD_BOOL, FIELD_REQUIRED, NULL, NULL,
+         "Whether users see the maintenance page."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };

@@ -50,7 +50,8 @@ static bool measure_lag(struct step *step, const struct value *of, struct readin
 	if (!behind && !lookup_is_following(database))
 		return fail(err, ERROR_FAILED, "%s does not follow another database", of->as.text);
 	if (!behind)
-		return fail(err, ERROR_RETRY, "Heroku does not say yet how far %s is behind", of->as.text);
+		return fail(err, ERROR_RETRY, "Heroku does not say yet how far %s is behind",
+		            of->as.text);
 	if (!read_count(behind, &count))
 		return fail(err, ERROR_FAILED, "\"%s\" is no number of commits", behind);
 	reading->value = value_number(step->arena, count);
@@ -69,10 +70,12 @@ static bool measure_dynos(struct step *step, const struct value *of, struct read
 	if (!app)
 		return fail(err, ERROR_PLAN, "`of` must be the name of an app");
 	if (!heroku_open(&heroku, step, err) ||
-	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/formation", app), &formation, err) ||
+	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/formation", app), &formation,
+	                 err) ||
 	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/dynos", app), &dynos, err))
 		return false;
-	for (const struct value *one = formation ? formation->as.items.first : NULL; one; one = one->next)
+	for (const struct value *one = formation ? formation->as.items.first : NULL; one;
+	     one = one->next)
 		wanted += value_get_number(one, "quantity", 0);
 	for (const struct value *one = dynos ? dynos->as.items.first : NULL; one; one = one->next)
 		up += lookup_item(formation, "type", value_get_text(one, "type", "")) &&
@@ -114,7 +117,8 @@ const struct metric heroku_metrics[] = {
 		.type = METRIC_TEXT,
 		.unit = "",
 		.of = OF_TEXT,
-		.text = "\"all\" when every dyno of the formation is up, else \"N of M\"; of: an app.",
+		.text = "\"all\" when every dyno of the formation is up, else \"N of M\"; of: an "
+			"app.",
 		.measure = measure_dynos,
 	},
 	{

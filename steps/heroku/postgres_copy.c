@@ -6,9 +6,11 @@
 #include <string.h>
 
 static const struct field fields[] = {
-	{"from_app", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL, "The app whose DATABASE is copied."},
+	{"from_app", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
+         "The app whose DATABASE is copied."},
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app that gets the copy."},
-	{"plan", FIELD_STRING, FIELD_REQUIRED, NULL, NULL, "Its plan: heroku-postgresql:standard-0."},
+	{"plan", FIELD_STRING, FIELD_REQUIRED, NULL, NULL,
+         "Its plan: heroku-postgresql:standard-0."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };
@@ -24,7 +26,8 @@ static bool find_transfer(struct heroku *heroku, const char *name, const struct 
                           struct error *err)
 {
 	struct value *list;
-	const char *path = heroku_path(heroku, "/client/v11/apps/%s/transfers", lookup_field(heroku, "app"));
+	const char *path =
+		heroku_path(heroku, "/client/v11/apps/%s/transfers", lookup_field(heroku, "app"));
 
 	*transfer = NULL;
 	if (!heroku_data_get(heroku, path, &list, err))
@@ -83,7 +86,8 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 	if (!value_get_bool(seen, "exists", false))
 		changes_add(changes, "addon", NULL, value_get(step->with, "plan"), NULL);
 	if (!value_get_bool(seen, "copied", false))
-		changes_add(changes, "data", NULL, value_get(step->with, "from_app"), "copied from there");
+		changes_add(changes, "data", NULL, value_get(step->with, "from_app"),
+		            "copied from there");
 	return true;
 }
 
@@ -117,10 +121,11 @@ static bool refuse_credentials(struct heroku *heroku, const struct value *source
 	if (!id || !lookup_database(heroku, id, &database, err))
 		return false;
 	int64_t count = value_get_number(database, "credentials", 1);
-	return count <= 1 || fail(err, ERROR_REFUSED,
-	                          "the source database has %lld credentials; a copy would carry over "
-	                          "only what the default one sees",
-	                          (long long)count);
+	return count <= 1 ||
+	       fail(err, ERROR_REFUSED,
+	            "the source database has %lld credentials; a copy would carry over "
+	            "only what the default one sees",
+	            (long long)count);
 }
 
 static bool start(struct heroku *heroku, const struct value *addon, struct error *err)
@@ -131,7 +136,8 @@ static bool start(struct heroku *heroku, const struct value *addon, struct error
 	if (!id || !lookup_primary(heroku, from, &source, err))
 		return false;
 	if (!source)
-		return fail(err, ERROR_FAILED, "%s has no add-on attached as DATABASE to copy", from);
+		return fail(err, ERROR_FAILED, "%s has no add-on attached as DATABASE to copy",
+		            from);
 	if (!refuse_credentials(heroku, source, err))
 		return false;
 	struct value *from_url = lookup_database_url(heroku, source, err);
@@ -204,7 +210,8 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	if (value_get_bool(before, "exists", true))
 		return true;
 	enum heroku_outcome outcome = heroku_write(
-		&heroku, "DELETE", heroku_path(&heroku, "/apps/%s/addons/%s", app, name), NULL, NULL, err);
+		&heroku, "DELETE", heroku_path(&heroku, "/apps/%s/addons/%s", app, name), NULL,
+		NULL, err);
 	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
 }
 

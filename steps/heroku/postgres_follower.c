@@ -8,9 +8,11 @@
 #define NAMES_MAX 9
 
 static const struct field fields[] = {
-	{"leader_app", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL, "The app whose DATABASE is followed."},
+	{"leader_app", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
+         "The app whose DATABASE is followed."},
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app that gets the follower."},
-	{"plan", FIELD_STRING, FIELD_REQUIRED, NULL, NULL, "Its plan: heroku-postgresql:standard-0."},
+	{"plan", FIELD_STRING, FIELD_REQUIRED, NULL, NULL,
+         "Its plan: heroku-postgresql:standard-0."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };
@@ -29,7 +31,8 @@ static bool find_leader(struct heroku *heroku, struct value **leader, struct err
 	if (!lookup_primary(heroku, app, leader, err))
 		return false;
 	if (!*leader)
-		return fail(err, ERROR_FAILED, "%s has no add-on attached as DATABASE to follow", app);
+		return fail(err, ERROR_FAILED, "%s has no add-on attached as DATABASE to follow",
+		            app);
 	const char *plan = heroku_text(*leader, "plan.name", err);
 	const char *id = plan ? heroku_text(*leader, "id", err) : NULL;
 	if (!id)
@@ -37,7 +40,8 @@ static bool find_leader(struct heroku *heroku, struct value **leader, struct err
 	if (strstr(plan, ":essential") || strstr(plan, ":mini") || strstr(plan, ":basic") ||
 	    strstr(plan, ":hobby"))
 		return fail(err, ERROR_REFUSED,
-		            "%s of %s cannot be followed; upgrade it to a standard plan first", plan, app);
+		            "%s of %s cannot be followed; upgrade it to a standard plan first",
+		            plan, app);
 	if (!lookup_database(heroku, id, &database, err))
 		return false;
 	if (lookup_is_following(database))
@@ -50,7 +54,8 @@ static bool find_leader(struct heroku *heroku, struct value **leader, struct err
 static bool judge(struct heroku *heroku, const struct value *addon, const char **state,
                   struct error *err)
 {
-	const char *id = heroku_text(addon, "id", err), *made = id ? heroku_text(addon, "state", err) : NULL;
+	const char *id = heroku_text(addon, "id", err),
+		   *made = id ? heroku_text(addon, "state", err) : NULL;
 	const char *app = made ? heroku_text(addon, "app.name", err) : NULL;
 	struct value *database;
 
@@ -92,7 +97,8 @@ static bool find_ours(struct heroku *heroku, const char **name, const char **sta
 		if (strcmp(*state, "free") != 0)
 			return true;
 	}
-	return fail(err, ERROR_FAILED, "%d databases of earlier tries are there; remove some", NAMES_MAX);
+	return fail(err, ERROR_FAILED, "%d databases of earlier tries are there; remove some",
+	            NAMES_MAX);
 }
 
 static bool observe(struct step *step, struct value *seen, struct error *err)
@@ -123,7 +129,8 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 	(void)err;
 	if (strcmp(state, "following") == 0)
 		return true;
-	changes_add(changes, "follower", strcmp(state, "absent") == 0 ? NULL : value_get(seen, "state"),
+	changes_add(changes, "follower",
+	            strcmp(state, "absent") == 0 ? NULL : value_get(seen, "state"),
 	            value_get(step->with, "plan"),
 	            arena_printf(step->arena, "follows %s", value_get_text(seen, "leader", "")));
 	return true;
@@ -191,7 +198,8 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		return false;
 	if (strcmp(state, "absent") == 0)
 		return true;
-	const char *path = heroku_path(&heroku, "/apps/%s/addons/%s", lookup_field(&heroku, "app"), name);
+	const char *path =
+		heroku_path(&heroku, "/apps/%s/addons/%s", lookup_field(&heroku, "app"), name);
 	enum heroku_outcome outcome = heroku_write(&heroku, "DELETE", path, NULL, NULL, err);
 	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
 }

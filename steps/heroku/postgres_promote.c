@@ -57,7 +57,8 @@ static bool attach(struct heroku *heroku, const char *addon, const char *name, s
 
 static char *spare_name(struct heroku *heroku)
 {
-	char *name = arena_printf(heroku->arena, "HEROKU_POSTGRESQL_SPARE_%s", step_token(heroku->step));
+	char *name =
+		arena_printf(heroku->arena, "HEROKU_POSTGRESQL_SPARE_%s", step_token(heroku->step));
 
 	for (char *c = name; *c; c++)
 		*c = (char)toupper((unsigned char)*c);
@@ -71,7 +72,8 @@ static bool keep_name(struct heroku *heroku, const char *wanted, struct error *e
 
 	if (!lookup_attachments(heroku, lookup_field(heroku, "app"), &list, err))
 		return false;
-	const char *holder = heroku_text_or_null(lookup_item(list, "name", "DATABASE"), "addon.name");
+	const char *holder =
+		heroku_text_or_null(lookup_item(list, "name", "DATABASE"), "addon.name");
 	if (!holder || strcmp(holder, wanted) == 0)
 		return true;
 	size_t names = 0;
@@ -95,10 +97,11 @@ static bool check_ready(struct heroku *heroku, const char *name, struct error *e
 		return false;
 	if (!lookup_is_following(database))
 		return true;
-	return fail(err, ERROR_REFUSED,
-	            "%s still follows another database: promoted, the app could only read; unfollow "
-	            "it first",
-	            name);
+	return fail(
+		err, ERROR_REFUSED,
+		"%s still follows another database: promoted, the app could only read; unfollow "
+		"it first",
+		name);
 }
 
 static bool make_primary(struct heroku *heroku, const char *name, struct error *err)
@@ -127,8 +130,9 @@ static bool drop_attachment(struct heroku *heroku, const char *name, struct erro
 	const char *id = heroku_text_or_null(lookup_item(list, "name", name), "id");
 	if (!id)
 		return true;
-	enum heroku_outcome outcome = heroku_write(
-		heroku, "DELETE", heroku_path(heroku, "/addon-attachments/%s", id), NULL, NULL, err);
+	enum heroku_outcome outcome =
+		heroku_write(heroku, "DELETE", heroku_path(heroku, "/addon-attachments/%s", id),
+	                     NULL, NULL, err);
 	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
 }
 
@@ -145,12 +149,14 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		return true;
 	if (!old)
 		return drop_attachment(&heroku, "DATABASE", err);
-	return make_primary(&heroku, old, err) && drop_attachment(&heroku, spare_name(&heroku), err);
+	return make_primary(&heroku, old, err) &&
+	       drop_attachment(&heroku, spare_name(&heroku), err);
 }
 
 const struct step_module heroku_postgres_promote = {
 	.name = "heroku.postgres.promote",
-	.text = "Makes a database the DATABASE of an app; refused while it still follows another one.",
+	.text = "Makes a database the DATABASE of an app; refused while it still follows another "
+		"one.",
 	.fields = fields,
 	.subjects = (const char *const[]){"heroku/app/${app}/database", NULL},
 	.reads = (const char *const[]){"heroku/addon/${database}/following", NULL},

@@ -35,7 +35,8 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 	if (id && !database && !step->looking)
 		return fail(err, ERROR_RETRY, "the Data API does not know the database yet");
 	bool waiting = value_get_bool(database, "waiting?", false);
-	value_set_bool(step->arena, seen, "following", !database || lookup_is_following(database) || waiting);
+	value_set_bool(step->arena, seen, "following",
+	               !database || lookup_is_following(database) || waiting);
 	return true;
 }
 
@@ -62,7 +63,8 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 		return fail(err, ERROR_FAILED, "the add-on is gone");
 	const char *path = heroku_path(&heroku, "/client/v11/databases/%s/unfollow", id);
 	if (lookup_is_following(database)) {
-		enum heroku_outcome outcome = heroku_data_write(&heroku, "PUT", path, NULL, NULL, err);
+		enum heroku_outcome outcome =
+			heroku_data_write(&heroku, "PUT", path, NULL, NULL, err);
 		if (outcome == HEROKU_UNSURE)
 			return fail_while(err, "unfollow (the next try looks first)");
 		if (outcome != HEROKU_DONE)

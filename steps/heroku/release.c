@@ -9,7 +9,8 @@
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
-	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL, "The app whose code it shall run."},
+	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
+         "The app whose code it shall run."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };
@@ -46,14 +47,16 @@ static bool refuse_images(struct heroku *heroku, const char *app, struct error *
 		return fail(err, ERROR_FAILED, "there is no app %s", app);
 	const char *stack = heroku_text_or_null(found, "stack.name");
 	const char *generation = heroku_text_or_null(found, "generation.name");
-	bool images = (stack && (strcmp(stack, "container") == 0 || strncmp(stack, "cnb", 3) == 0)) ||
-	              (generation && strcmp(generation, "fir") == 0);
+	bool images =
+		(stack && (strcmp(stack, "container") == 0 || strncmp(stack, "cnb", 3) == 0)) ||
+		(generation && strcmp(generation, "fir") == 0);
 	if (!images)
 		return true;
-	return fail(err, ERROR_REFUSED,
-	            "%s runs a container image, which has no slug to copy; build it for the new app "
-	            "from its source instead",
-	            app);
+	return fail(
+		err, ERROR_REFUSED,
+		"%s runs a container image, which has no slug to copy; build it for the new app "
+		"from its source instead",
+		app);
 }
 
 static bool observe(struct step *step, struct value *seen, struct error *err)

@@ -37,7 +37,8 @@ static bool check_headers(struct step *step, const struct http_response *respons
 {
 	const struct value *wanted = value_get(step->with, "header");
 
-	for (const struct value *one = wanted ? wanted->as.items.first : NULL; one; one = one->next) {
+	for (const struct value *one = wanted ? wanted->as.items.first : NULL; one;
+	     one = one->next) {
 		const struct value *got =
 			value_get(response->headers, lower(step->arena, one->key));
 		if (value_equal(got, one))
@@ -105,6 +106,7 @@ static bool measure_status(struct step *step, const struct value *of, struct rea
 }
 
 const struct metric http_metrics[] = {
-	{"http.status", METRIC_NUMBER, "", OF_TEXT, "The status that a URL answers with.", measure_status},
+	{"http.status", METRIC_NUMBER, "", OF_TEXT, "The status that a URL answers with.",
+         measure_status},
 	{0},
 };

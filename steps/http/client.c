@@ -51,9 +51,10 @@ static bool check_parts(const char *scheme, const char *host, const char *user, 
 		return fail(err, ERROR_PLAN, "%s:// is not allowed; use https://", scheme);
 	if (is_loopback(host))
 		return true;
-	return fail(err, ERROR_PLAN,
-	            "http:// is only for loopback addresses such as 127.0.0.1, not %s; use https://",
-	            host);
+	return fail(
+		err, ERROR_PLAN,
+		"http:// is only for loopback addresses such as 127.0.0.1, not %s; use https://",
+		host);
 }
 
 bool http_url_allowed(const char *url, struct error *err)

@@ -13,11 +13,11 @@ struct http_request {
 	const char *url;
 	const char *const *headers; /* "Name: value", NULL-ended; or NULL */
 	const char *body;           /* NULL: none */
-	bool writes;                /* a stop lets it finish for a few seconds; otherwise it ends at once */
-	int64_t timeout_ms;         /* for the whole exchange; 0: 60 s */
-	const char *ca_file;        /* instead of the system's; NULL */
-	const char *connect_to;     /* "HOST:PORT:ADDRESS:PORT", as libcurl reads it; NULL */
-	struct step *step;          /* whose stop is listened for; NULL: nobody's */
+	bool writes;        /* a stop lets it finish for a few seconds; otherwise it ends at once */
+	int64_t timeout_ms; /* for the whole exchange; 0: 60 s */
+	const char *ca_file;    /* instead of the system's; NULL */
+	const char *connect_to; /* "HOST:PORT:ADDRESS:PORT", as libcurl reads it; NULL */
+	struct step *step;      /* whose stop is listened for; NULL: nobody's */
 };
 
 struct http_response {

@@ -73,7 +73,8 @@ static bool open_now(struct step *step, const struct value *of, struct reading *
 	if (!window)
 		return fail(err, ERROR_PLAN, "there is no window %s", value_reveal(of));
 	if (!zone_exists(step, zone))
-		return fail(err, ERROR_PLAN, "this machine knows no time zone %s (package tzdata)", zone);
+		return fail(err, ERROR_PLAN, "this machine knows no time zone %s (package tzdata)",
+		            zone);
 	setenv("TZ", zone, 1); /* this process is the step's own, and single-threaded */
 	tzset();
 	localtime_r(&seconds, &now);

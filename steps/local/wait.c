@@ -29,8 +29,7 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 	(void)err;
 	if (value_get_bool(seen, "over", false))
 		return true;
-	const char *text =
-		clock_duration_text(step->arena, value_get_number(step->with, "for", 0));
+	const char *text = clock_duration_text(step->arena, value_get_number(step->with, "for", 0));
 	changes_add(changes, "wait", NULL, value_text(step->arena, text), NULL);
 	return true;
 }

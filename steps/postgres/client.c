@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* Defaults that a connection string may override by naming them itself. */
-static const char *const keywords[] = {"connect_timeout", "keepalives_idle", "tcp_user_timeout",
-                                       "application_name", "dbname", NULL};
+static const char *const keywords[] = {"connect_timeout",  "keepalives_idle", "tcp_user_timeout",
+                                       "application_name", "dbname",          NULL};
 
 static void first_line(const char *message, char *out, size_t size)
 {
@@ -59,9 +59,9 @@ bool postgres_is_writable(const char *conninfo, bool *writable, struct error *er
 
 	if (!connection)
 		return false;
-	PGresult *result = PQexec(connection,
-	                          "SELECT NOT pg_catalog.pg_is_in_recovery() AND "
-	                          "pg_catalog.current_setting('default_transaction_read_only') = 'off'");
+	PGresult *result = PQexec(
+		connection, "SELECT NOT pg_catalog.pg_is_in_recovery() AND "
+			    "pg_catalog.current_setting('default_transaction_read_only') = 'off'");
 	bool answered = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1;
 	if (answered)
 		*writable = strcmp(PQgetvalue(result, 0, 0), "t") == 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The journal: damage is found, one process holds it, secrets are not in it, full disks end it. */
-#include "engine/journal.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
+#include "engine/journal.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -206,7 +206,8 @@ static void of_two_that_want_the_lock_exactly_one_gets_it(void **state)
 			char byte;
 			close(start[1]);
 			close(hold[1]);
-			struct journal *journal = journal_open(place.directory, "test", false, &err);
+			struct journal *journal =
+				journal_open(place.directory, "test", false, &err);
 			(void)!read(start[0], &byte, 1);
 			bool won = journal_lock(journal, "test", &err);
 			if (won)
@@ -244,8 +245,12 @@ static void a_full_disk_stops_the_run_and_leaves_the_journal_whole(void **state)
 		setrlimit(RLIMIT_FSIZE, &limit);
 		journal = open_locked(&place);
 		for (int i = 0; i < 10000; i++)
-			if (!append(journal, "a line that takes its place on the disk", false, &err))
-				_exit(err.kind == ERROR_FAILED && strstr(err.text, "nothing more was done") ? 0 : 2);
+			if (!append(journal, "a line that takes its place on the disk", false,
+			            &err))
+				_exit(err.kind == ERROR_FAILED &&
+				                      strstr(err.text, "nothing more was done")
+				              ? 0
+				              : 2);
 		_exit(3);
 	}
 	waitpid(child, &status, 0);
@@ -288,7 +293,8 @@ static void a_journal_that_others_can_read_or_of_a_newer_plan_is_refused(void **
 	assert_int_equal(err.kind, ERROR_REFUSED);
 	assert_int_equal(chmod(place.path, 0600), 0);
 	int descriptor = open(place.path, O_WRONLY);
-	assert_int_equal(pwrite(descriptor, "\0\0\0\7", 4, 60), 4); /* user_version, SQLite file format 1.3 */
+	assert_int_equal(pwrite(descriptor, "\0\0\0\7", 4, 60),
+	                 4); /* user_version, SQLite file format 1.3 */
 	close(descriptor);
 	assert_null(journal_open(place.directory, "test", false, &err));
 	assert_non_null(strstr(err.text, "newer plan"));

@@ -18,11 +18,12 @@
 
 #define HEAD "plan: 1\nname: test\nsummary: A plan for a test.\n"
 
-static const char chain[] = HEAD
-	"steps:\n"
-	"  one: {uses: test.file, with: {path: a, content: first}}\n"
-	"  two: {uses: test.file, needs: [one], with: {path: b, content: \"${steps.one.content} second\"}}\n"
-	"  three: {uses: test.file, needs: [two], with: {path: a, content: third}}\n";
+static const char chain[] =
+	HEAD "steps:\n"
+	     "  one: {uses: test.file, with: {path: a, content: first}}\n"
+	     "  two: {uses: test.file, needs: [one], with: {path: b, content: "
+	     "\"${steps.one.content} second\"}}\n"
+	     "  three: {uses: test.file, needs: [two], with: {path: a, content: third}}\n";
 
 static void steps_run_in_the_order_of_their_needs(void **state)
 {
@@ -74,11 +75,10 @@ static void a_look_passes_over_what_was_compared_with_something_now_gone(void **
 	struct world world;
 	(void)state;
 
-	world_begin(&world, HEAD
-	            "steps:\n"
-	            "  copy: {uses: test.copy, with: {path: new, like: old}}\n"
-	            "  retire: {uses: test.gone, needs: [copy], with: {path: old},"
-	            " irreversible: It is gone.}\n");
+	world_begin(&world, HEAD "steps:\n"
+	                         "  copy: {uses: test.copy, with: {path: new, like: old}}\n"
+	                         "  retire: {uses: test.gone, needs: [copy], with: {path: old},"
+	                         " irreversible: It is gone.}\n");
 	world_write(&world, "old", "x");
 	world_walk(&world, WALK_APPLY, NULL);
 	assert_int_equal(world.result.outcome, WALK_DONE);
@@ -116,11 +116,11 @@ static void what_needs_a_failed_step_is_not_started(void **state)
 	struct world world;
 	(void)state;
 
-	world_begin(&world, HEAD
-	            "steps:\n"
-	            "  bad: {uses: test.fail, on_failure: continue}\n"
-	            "  after: {uses: test.file, needs: [bad], with: {path: a, content: x}}\n"
-	            "  beside: {uses: test.file, with: {path: b, content: y}}\n");
+	world_begin(&world,
+	            HEAD "steps:\n"
+	                 "  bad: {uses: test.fail, on_failure: continue}\n"
+	                 "  after: {uses: test.file, needs: [bad], with: {path: a, content: x}}\n"
+	                 "  beside: {uses: test.file, with: {path: b, content: y}}\n");
 	world_walk(&world, WALK_APPLY, NULL);
 	assert_int_equal(world.result.outcome, WALK_FAILED);
 	assert_string_equal(world_read(&world, "a"), "");
@@ -128,13 +128,13 @@ static void what_needs_a_failed_step_is_not_started(void **state)
 	world_end(&world);
 }
 
-static const char falls_back[] = HEAD
-	"steps:\n"
-	"  before: {uses: test.file, with: {path: keep, content: kept}}\n"
-	"  close: {uses: test.file, needs: [before], with: {path: door, content: closed}}\n"
-	"  move: {uses: test.file, needs: [close], with: {path: a, content: moved},"
-	" rollback: {nothing: It does no harm.}}\n"
-	"  bad: {uses: test.fail, needs: [move], on_failure: roll back to close}\n";
+static const char falls_back[] =
+	HEAD "steps:\n"
+	     "  before: {uses: test.file, with: {path: keep, content: kept}}\n"
+	     "  close: {uses: test.file, needs: [before], with: {path: door, content: closed}}\n"
+	     "  move: {uses: test.file, needs: [close], with: {path: a, content: moved},"
+	     " rollback: {nothing: It does no harm.}}\n"
+	     "  bad: {uses: test.fail, needs: [move], on_failure: roll back to close}\n";
 
 static void a_failure_rolls_back_to_the_step_that_the_plan_names(void **state)
 {
@@ -158,12 +158,13 @@ static void the_way_back_stops_at_what_cannot_be_undone(void **state)
 	struct world world;
 	(void)state;
 
-	world_begin(&world, HEAD
-	            "steps:\n"
-	            "  one: {uses: test.file, with: {path: a, content: x}}\n"
-	            "  no-return: {uses: test.file, needs: [one], with: {path: b, content: x},"
-	            " irreversible: It is known to all now.}\n"
-	            "  three: {uses: test.file, needs: [no-return], with: {path: c, content: x}}\n");
+	world_begin(
+		&world, HEAD
+		"steps:\n"
+		"  one: {uses: test.file, with: {path: a, content: x}}\n"
+		"  no-return: {uses: test.file, needs: [one], with: {path: b, content: x},"
+		" irreversible: It is known to all now.}\n"
+		"  three: {uses: test.file, needs: [no-return], with: {path: c, content: x}}\n");
 	world_walk(&world, WALK_APPLY, NULL);
 	world_walk(&world, WALK_REVERT, "one");
 	assert_int_equal(world.result.outcome, WALK_REFUSED);
@@ -179,13 +180,13 @@ static void a_precondition_holds_a_step_back_until_it_is_true(void **state)
 	struct world world;
 	(void)state;
 
-	world_begin(&world, HEAD
-	            "steps:\n"
-	            "  gate:\n"
-	            "    uses: test.file\n"
-	            "    with: {path: door, content: closed}\n"
-	            "    preconditions:\n"
-	            "      - {check: test.number, of: lag, below: 200 commits, stable_for: 300ms, within: 20s}\n");
+	world_begin(&world, HEAD "steps:\n"
+	                         "  gate:\n"
+	                         "    uses: test.file\n"
+	                         "    with: {path: door, content: closed}\n"
+	                         "    preconditions:\n"
+	                         "      - {check: test.number, of: lag, below: 200 commits, "
+	                         "stable_for: 300ms, within: 20s}\n");
 	world_write(&world, "lag", "5000");
 	pid_t child = fork();
 	if (child == 0) {
@@ -208,13 +209,12 @@ static void a_precondition_without_within_must_hold_at_once(void **state)
 	struct world world;
 	(void)state;
 
-	world_begin(&world, HEAD
-	            "steps:\n"
-	            "  gate:\n"
-	            "    uses: test.file\n"
-	            "    with: {path: door, content: closed}\n"
-	            "    preconditions:\n"
-	            "      - {check: test.number, of: lag, below: 200 commits}\n");
+	world_begin(&world, HEAD "steps:\n"
+	                         "  gate:\n"
+	                         "    uses: test.file\n"
+	                         "    with: {path: door, content: closed}\n"
+	                         "    preconditions:\n"
+	                         "      - {check: test.number, of: lag, below: 200 commits}\n");
 	world_write(&world, "lag", "5000");
 	world_walk(&world, WALK_APPLY, NULL);
 	assert_int_equal(world.result.outcome, WALK_FAILED);
@@ -229,17 +229,19 @@ static void a_run_without_its_approval_parks_and_goes_on_with_it(void **state)
 	struct error err = {0};
 	(void)state;
 
-	world_begin(&world, HEAD
-	            "steps:\n"
-	            "  gate: {uses: test.file, with: {path: a, content: x},"
-	            " approval: {by: 2, text: It matters.}}\n");
+	world_begin(&world, HEAD "steps:\n"
+	                         "  gate: {uses: test.file, with: {path: a, content: x},"
+	                         " approval: {by: 2, text: It matters.}}\n");
 	world_walk(&world, WALK_APPLY, NULL);
 	assert_int_equal(world.result.outcome, WALK_PARKED);
 	assert_string_equal(world_read(&world, "a"), "");
 	const char *const people[] = {"ann@host", "ann@host", "bob@host"};
 	for (size_t i = 0; i < 3; i++) {
-		struct request yes = {.kind = REQUEST_APPROVE, .step = "gate", .who = people[i],
-		                      .digest = world.plan.digest, .text = ""};
+		struct request yes = {.kind = REQUEST_APPROVE,
+		                      .step = "gate",
+		                      .who = people[i],
+		                      .digest = world.plan.digest,
+		                      .text = ""};
 		assert_true(journal_request(world.journal, &yes, &err));
 		world_walk(&world, WALK_APPLY, NULL);
 		assert_int_equal(world.result.outcome, i < 2 ? WALK_PARKED : WALK_DONE);
@@ -265,12 +267,12 @@ static void a_used_up_downtime_budget_takes_the_way_back(void **state)
 	struct world world;
 	(void)state;
 
-	world_begin(&world, HEAD
-	            "downtime: {begins: close, ends: open, budget: 700ms}\n"
-	            "steps:\n"
-	            "  close: {uses: test.file, with: {path: door, content: closed}}\n"
-	            "  slow: {uses: test.hang, needs: [close]}\n"
-	            "  open: {uses: test.file, needs: [slow], with: {path: door, content: open again}}\n");
+	world_begin(&world, HEAD "downtime: {begins: close, ends: open, budget: 700ms}\n"
+	                         "steps:\n"
+	                         "  close: {uses: test.file, with: {path: door, content: closed}}\n"
+	                         "  slow: {uses: test.hang, needs: [close]}\n"
+	                         "  open: {uses: test.file, needs: [slow], with: {path: door, "
+	                         "content: open again}}\n");
 	world_write(&world, "door", "open");
 	world_walk(&world, WALK_APPLY, NULL);
 	assert_int_equal(world.result.outcome, WALK_ROLLED_BACK);
@@ -283,14 +285,14 @@ static void a_service_runs_as_long_as_it_is_needed_and_is_started_again_when_it_
 	struct world world;
 	(void)state;
 
-	world_begin(&world, HEAD
-	            "steps:\n"
-	            "  stream: {uses: test.serve}\n"
-	            "  user:\n"
-	            "    uses: test.file\n"
-	            "    needs: [stream]\n"
-	            "    with: {path: a, content: x}\n"
-	            "    preconditions: [{check: test.number, of: go, equals: 1 commits, within: 30s}]\n");
+	world_begin(&world, HEAD "steps:\n"
+	                         "  stream: {uses: test.serve}\n"
+	                         "  user:\n"
+	                         "    uses: test.file\n"
+	                         "    needs: [stream]\n"
+	                         "    with: {path: a, content: x}\n"
+	                         "    preconditions: [{check: test.number, of: go, equals: 1 "
+	                         "commits, within: 30s}]\n");
 	pid_t child = fork();
 	if (child == 0) {
 		for (int i = 0; i < 200 && world_effects(&world, "serve stream") < 3; i++)

@@ -113,7 +113,8 @@ static const struct field copy_fields[] = {
 static bool observe_copy(struct step *step, struct value *seen, struct error *err)
 {
 	const char *like = value_get_text(step->with, "like", "");
-	const char *wanted = read_or_null(step->arena, path_of(step->arena, step_directory(step), like));
+	const char *wanted =
+		read_or_null(step->arena, path_of(step->arena, step_directory(step), like));
 
 	if (!wanted)
 		return fail(err, ERROR_FAILED, "there is no file %s", like);
@@ -128,8 +129,8 @@ static bool plan_copy(struct step *step, const struct value *seen, struct change
 	(void)step;
 	(void)err;
 	if (!value_equal(value_get(seen, "content"), value_get(seen, "wanted")))
-		changes_add(changes, "content", value_get(seen, "content"), value_get(seen, "wanted"),
-		            NULL);
+		changes_add(changes, "content", value_get(seen, "content"),
+		            value_get(seen, "wanted"), NULL);
 	return true;
 }
 
@@ -352,9 +353,8 @@ static const struct metric numbers[] = {
 	{0},
 };
 
-static const struct step_module *const modules[] = {&file_module, &fail_module, &hang_module,
-                                                    &serve_module, &copy_module,
-                                                    &gone_module, NULL};
+static const struct step_module *const modules[] = {
+	&file_module, &fail_module, &hang_module, &serve_module, &copy_module, &gone_module, NULL};
 static const struct connection_kind *const connections[] = {NULL};
 static const struct metric *const metrics[] = {numbers, NULL};
 
@@ -375,8 +375,8 @@ static void load(struct world *world)
 		abort();
 	}
 	problems_free(&problems);
-	world->journal = journal_open(path_of(&world->arena, world->directory, ".plan"), "test",
-	                              true, &err);
+	world->journal =
+		journal_open(path_of(&world->arena, world->directory, ".plan"), "test", true, &err);
 	if (!world->journal || !journal_lock(world->journal, "test", &err) ||
 	    !run_load(&world->run, world->journal, &err)) {
 		fprintf(stderr, "%s\n", err.text);

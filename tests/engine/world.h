@@ -9,8 +9,8 @@
 #include "engine/walk.h"
 
 /* Modules test.file {path, content}, test.fail {kind, times}, test.look {path}, test.hang;
- * metric test.number (the number in a file). Files lie beneath the plan's directory; each effect adds
- * a line to the file `ledger` there. */
+ * metric test.number (the number in a file). Files lie beneath the plan's directory; each effect
+ * adds a line to the file `ledger` there. */
 extern const struct registry world_registry;
 
 struct world {

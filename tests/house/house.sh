@@ -53,6 +53,13 @@ schemas)
 shell_free)
 	complain "no shell is ever started" "$(nm -D --undefined-only "$plan" | grep -wE 'system|popen')"
 	;;
+format)
+	# Releases of clang-format differ; Debian 12 has 14.
+	clang-format --version 2>/dev/null | grep -q 'version 14\.' ||
+		{ echo "SKIP: apt-get install clang-format (14)"; exit 77; }
+	# shellcheck disable=SC2086 # a list of files
+	clang-format --dry-run -Werror $sources
+	;;
 *)
 	echo "no such rule: $rule"
 	exit 1

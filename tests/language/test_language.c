@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The plan language: hostile files are refused quickly, and every mistake is named with its place. */
+/* The plan language: hostile files are refused quickly, and every mistake is named with its place.
+ */
 #include "engine/base/clock.h"
 #include "engine/base/text.h"
 #include "engine/plan.h"
@@ -62,30 +63,31 @@ static void accepted(const char *yaml)
 static void a_plan_that_says_all_it_can_is_accepted(void **state)
 {
 	(void)state;
-	accepted(HEAD
-	         "inputs:\n"
-	         "  who: {type: list of string, default: [ann, bob], text: People to call.}\n"
-	         "  really: {type: bool, default: false}\n"
-	         "secrets: {key: {env: KEY}}\n"
-	         "windows: {night: {days: [mon], from: \"22:00\", to: \"04:00\", zone: UTC}}\n"
-	         "downtime: {begins: call, ends: rest, budget: 5m}\n"
-	         "notify: [{on: [failed], url: \"${secrets.key}\"}]\n"
-	         "defaults: {timeout: 10m, retry: {attempts: 3, backoff: 2s to 60s}, on_failure: stop}\n"
-	         "steps:\n"
-	         "  call:\n"
-	         "    for_each: ${inputs.who}\n"
-	         "    uses: manual\n"
-	         "    with: {text: \"Call ${each}.\"}\n"
-	         "    approval: {by: 1, from: [ann], text: Sure?}\n"
-	         "  left-out: {uses: wait, needs: [call], if: \"${inputs.really}\", with: {for: 1s}}\n"
-	         "  rest:\n"
-	         "    uses: wait\n"
-	         "    needs: [left-out]\n"
-	         "    with: {for: 1h 30m}\n"
-	         "    preconditions:\n"
-	         "      - {check: time.since, of: call, at_least: 1m, within: 1h}\n"
-	         "      - {check: window, of: night, within: 7d}\n"
-	         "    on_failure: continue\n");
+	accepted(HEAD "inputs:\n"
+	              "  who: {type: list of string, default: [ann, bob], text: People to call.}\n"
+	              "  really: {type: bool, default: false}\n"
+	              "secrets: {key: {env: KEY}}\n"
+	              "windows: {night: {days: [mon], from: \"22:00\", to: \"04:00\", zone: UTC}}\n"
+	              "downtime: {begins: call, ends: rest, budget: 5m}\n"
+	              "notify: [{on: [failed], url: \"${secrets.key}\"}]\n"
+	              "defaults: {timeout: 10m, retry: {attempts: 3, backoff: 2s to 60s}, "
+	              "on_failure: stop}\n"
+	              "steps:\n"
+	              "  call:\n"
+	              "    for_each: ${inputs.who}\n"
+	              "    uses: manual\n"
+	              "    with: {text: \"Call ${each}.\"}\n"
+	              "    approval: {by: 1, from: [ann], text: Sure?}\n"
+	              "  left-out: {uses: wait, needs: [call], if: \"${inputs.really}\", with: "
+	              "{for: 1s}}\n"
+	              "  rest:\n"
+	              "    uses: wait\n"
+	              "    needs: [left-out]\n"
+	              "    with: {for: 1h 30m}\n"
+	              "    preconditions:\n"
+	              "      - {check: time.since, of: call, at_least: 1m, within: 1h}\n"
+	              "      - {check: window, of: night, within: 7d}\n"
+	              "    on_failure: continue\n");
 }
 
 static void what_a_step_that_is_left_out_needed_still_comes_first(void **state)
@@ -100,7 +102,8 @@ static void what_a_step_that_is_left_out_needed_still_comes_first(void **state)
 		"  first: {uses: wait, with: {for: 1s}}\n";
 	(void)state;
 
-	assert_true(plan_parse(&plan, "p.yaml", yaml, strlen(yaml), &steps_registry, NULL, &problems));
+	assert_true(
+		plan_parse(&plan, "p.yaml", yaml, strlen(yaml), &steps_registry, NULL, &problems));
 	assert_int_equal(plan.step_count, 2);
 	assert_string_equal(plan.steps[0].id, "first");
 	assert_true(plan_comes_before(&plan.steps[0], &plan.steps[1]));
@@ -115,22 +118,28 @@ static void every_typo_is_named_with_its_line_and_the_nearest_word(void **state)
 	refused(HEAD "steps:\n  one: {use: wait, with: {for: 1s}}\n", 5, "did you mean `uses`");
 	refused(HEAD "steps:\n  one: {uses: wiat, with: {for: 1s}}\n", 5, "did you mean wait?");
 	refused(HEAD "steps:\n  one: {uses: wait, with: {fro: 1s}}\n", 5, "did you mean `for`");
-	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}, neds: []}\n", 5, "did you mean `needs`");
-	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}}\n  two: {uses: wait, needs: [oen], with: {for: 1s}}\n",
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}, neds: []}\n", 5,
+	        "did you mean `needs`");
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}}\n  two: {uses: wait, needs: "
+	             "[oen], with: {for: 1s}}\n",
 	        6, "did you mean one?");
-	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}, preconditions: [{check: time.sinse, of: one, at_least: 1s}]}\n",
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}, preconditions: [{check: "
+	             "time.sinse, of: one, at_least: 1s}]}\n",
 	        5, "did you mean time.since?");
 	refused(HEAD "inputs: {a: {type: strin}}\n" STEP, 4, "there is no type");
-	refused(HEAD "inputs: {pace: {type: duration, default: 5s}}\nsteps:\n  one: {uses: wait, with: {for: \"${inputs.pase}\"}}\n",
+	refused(HEAD "inputs: {pace: {type: duration, default: 5s}}\nsteps:\n  one: {uses: wait, "
+	             "with: {for: \"${inputs.pase}\"}}\n",
 	        6, "did you mean pace?");
-	refused(HEAD "connections: {x: {uses: herku}}\n" STEP, 4, "there is no connection of kind herku");
+	refused(HEAD "connections: {x: {uses: herku}}\n" STEP, 4,
+	        "there is no connection of kind herku");
 }
 
 static void all_mistakes_of_a_file_are_reported_at_once(void **state)
 {
 	struct problems problems = {0};
 	static const char yaml[] = "plan: 2\nname: Not A Name\nsummary: x\n"
-		"steps:\n  one: {uses: wait, with: {for: fast}}\n  two: {uses: wait, needs: [none]}\n";
+				   "steps:\n  one: {uses: wait, with: {for: fast}}\n  two: {uses: "
+				   "wait, needs: [none]}\n";
 	(void)state;
 
 	assert_false(parse_n(yaml, strlen(yaml), &problems));
@@ -171,17 +180,19 @@ static void a_secret_never_stands_in_a_plan_nor_where_it_would_be_shown(void **s
 {
 	(void)state;
 	refused(HEAD "secrets: {key: hunter2}\n" STEP, 4, "never stands in a plan");
-	refused(HEAD "secrets: {key: {env: KEY}}\nsteps:\n  one: {uses: manual, with: {text: \"${secrets.key}\"}}\n",
+	refused(HEAD "secrets: {key: {env: KEY}}\nsteps:\n  one: {uses: manual, with: {text: "
+	             "\"${secrets.key}\"}}\n",
 	        6, "would be shown");
 }
 
 static void paths_stay_beneath_the_plan(void **state)
 {
 	(void)state;
-	refused(HEAD "steps:\n  one: {uses: git.remotes, with: {repository: ../../etc, remove: [x]}}\n", 5,
-	        "no ..");
-	refused(HEAD "steps:\n  one: {uses: git.remotes, with: {repository: /etc, remove: [x]}}\n", 5,
-	        "no leading /");
+	refused(HEAD
+	        "steps:\n  one: {uses: git.remotes, with: {repository: ../../etc, remove: [x]}}\n",
+	        5, "no ..");
+	refused(HEAD "steps:\n  one: {uses: git.remotes, with: {repository: /etc, remove: [x]}}\n",
+	        5, "no leading /");
 }
 
 static void what_is_not_part_of_the_language_is_refused(void **state)
@@ -190,7 +201,8 @@ static void what_is_not_part_of_the_language_is_refused(void **state)
 	refused(HEAD "steps: &a\n  one: {uses: wait, with: {for: 1s}}\n", 4, "anchors");
 	refused(HEAD "steps:\n  one: *a\n", 5, "aliases");
 	refused(HEAD "steps:\n  one: {uses: wait, with: {for: !!str 1s}}\n", 5, "tags");
-	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}}\n  one: {uses: wait, with: {for: 1s}}\n",
+	refused(HEAD "steps:\n  one: {uses: wait, with: {for: 1s}}\n  one: {uses: wait, with: "
+	             "{for: 1s}}\n",
 	        6, "written twice, first in line 5");
 	refused(HEAD STEP "---\nplan: 1\n", 6, "a second document");
 	refused("", 1, "the file is empty");
@@ -230,7 +242,9 @@ static void hostile_files_are_refused(void **state)
 	text_clear(&text);
 	for (int i = 0; i < 40 * 1024; i++)
 		for (int j = 0; j < 16; j++)
-			text_put(&text, "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqr", 64);
+			text_put(&text,
+			         "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqr",
+			         64);
 	refused_quickly(text.data, text.length, "larger than 1 MiB");
 	text_clear(&text);
 	for (int i = 0; i < 120000; i++)
@@ -279,7 +293,8 @@ static void five_thousand_steps_load(void **state)
 			text_format(&text, "%ss%d", n > 1 ? "," : "", i - n);
 		text_add(&text, "]}\n");
 	}
-	bool fine = plan_parse(&plan, "p.yaml", text.data, text.length, &steps_registry, NULL, &problems);
+	bool fine = plan_parse(&plan, "p.yaml", text.data, text.length, &steps_registry, NULL,
+	                       &problems);
 	if (!fine)
 		fprintf(stderr, "%d: %s\n", problems.list[0].at.line, problems.list[0].text);
 	assert_true(fine);
