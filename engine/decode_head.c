@@ -233,6 +233,23 @@ static void decode_secrets(struct decoder *decoder, const struct value *secrets)
 	}
 }
 
+static void lacks_uses(struct decoder *decoder, const struct value *map)
+{
+	const struct value *items = map->kind == VALUE_MAP ? map->as.items.first : NULL;
+
+	for (const struct value *item = items; item; item = item->next) {
+		struct nearest nearest = nearest_to(item->key);
+		nearest_try(&nearest, "uses");
+		if (!nearest.best)
+			continue;
+		problems_add(decoder->problems, item->key_at,
+		             "a connection has no key `%s`; did you mean `uses`?", item->key);
+		return;
+	}
+	problems_add(decoder->problems, map->at,
+	             "a connection is a map with `uses`, such as {uses: heroku, ...}");
+}
+
 static void decode_connection(struct decoder *decoder, const struct value *map)
 {
 	struct plan *plan = decoder->plan;
@@ -242,8 +259,7 @@ static void decode_connection(struct decoder *decoder, const struct value *map)
 
 	check_name(decoder, map, "a connection");
 	if (map->kind != VALUE_MAP || !uses) {
-		problems_add(decoder->problems, map->at,
-		             "a connection is a map with `uses`, such as {uses: heroku, ...}");
+		lacks_uses(decoder, map);
 		return;
 	}
 	if (!kind) {
