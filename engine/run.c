@@ -252,9 +252,16 @@ static void fold_end(struct run *run, const struct record *record)
 	run->open = !run->outcome || strcmp(run->outcome, "done") != 0;
 }
 
+static bool is_about_a_step(enum record_kind kind)
+{
+	return kind == RECORD_WAIT || kind == RECORD_INTENT || kind == RECORD_DONE ||
+	       kind == RECORD_FAILED || kind == RECORD_UNDO_INTENT || kind == RECORD_UNDONE ||
+	       kind == RECORD_PASSED || kind == RECORD_UNDO_FAILED;
+}
+
 void run_apply(struct run *run, const struct record *record)
 {
-	struct run_step *step = record->step[0] ? run_step(run, record->step) : NULL;
+	struct run_step *step = is_about_a_step(record->kind) ? run_step(run, record->step) : NULL;
 
 	switch (record->kind) {
 	case RECORD_BEGIN:
