@@ -177,17 +177,17 @@ static bool decode(struct plan *plan, const struct plan_options *options, struct
 	return problems->count == 0;
 }
 
-bool plan_parse(struct plan *plan, const char *file, const char *data, size_t length,
+bool plan_parse(struct plan *plan, const struct plan_source *source,
                 const struct registry *registry, const struct plan_options *options,
                 struct problems *problems)
 {
 	*plan = (struct plan){.registry = registry};
-	plan->file = arena_text(&plan->arena, file);
+	plan->file = arena_text(&plan->arena, source->file);
 	plan->directory = options && options->directory
 	                          ? arena_text(&plan->arena, options->directory)
-	                          : file_directory(&plan->arena, file);
+	                          : file_directory(&plan->arena, source->file);
 	plan->name = plan->summary = "";
-	plan->root = yaml_read(&plan->arena, data, length, problems);
+	plan->root = yaml_read(&plan->arena, source->data, source->length, problems);
 	if (!plan->root || !decode(plan, options, problems))
 		return false;
 	make_digest(plan);
@@ -199,13 +199,13 @@ bool plan_load(struct plan *plan, const char *file, const struct registry *regis
 {
 	struct arena arena = {0};
 	struct error err = {0};
-	size_t length = 0;
-	char *data = file_read(&arena, file, YAML_BYTES, &length, &err);
+	struct plan_source source = {.file = file};
 	bool fine = false;
 
 	*plan = (struct plan){.registry = registry, .file = file};
-	if (data)
-		fine = plan_parse(plan, file, data, length, registry, options, problems);
+	source.data = file_read(&arena, file, YAML_BYTES, &source.length, &err);
+	if (source.data)
+		fine = plan_parse(plan, &source, registry, options, problems);
 	else
 		problems_add(problems, (struct place){0}, "%s", err.text);
 	arena_free(&arena);

@@ -143,8 +143,14 @@ struct plan_options {
 bool plan_load(struct plan *plan, const char *file, const struct registry *registry,
                const struct plan_options *options, struct problems *problems);
 
-/* The same from memory; file is only a name for messages. */
-bool plan_parse(struct plan *plan, const char *file, const char *data, size_t length,
+/* A plan in memory; file is only a name for messages, and the base of paths. */
+struct plan_source {
+	const char *file, *data;
+	size_t length;
+};
+
+/* The same from memory. */
+bool plan_parse(struct plan *plan, const struct plan_source *source,
                 const struct registry *registry, const struct plan_options *options,
                 struct problems *problems);
 

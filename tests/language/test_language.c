@@ -23,7 +23,8 @@
 static bool parse_n(const char *data, size_t length, struct problems *problems)
 {
 	struct plan plan;
-	bool fine = plan_parse(&plan, "p.yaml", data, length, &steps_registry, NULL, problems);
+	bool fine = plan_parse(&plan, &(struct plan_source){"p.yaml", data, length},
+	                       &steps_registry, NULL, problems);
 
 	assert_int_equal(fine, problems->count == 0);
 	plan_free(&plan);
@@ -102,8 +103,8 @@ static void what_a_step_that_is_left_out_needed_still_comes_first(void **state)
 		"  first: {uses: wait, with: {for: 1s}}\n";
 	(void)state;
 
-	assert_true(
-		plan_parse(&plan, "p.yaml", yaml, strlen(yaml), &steps_registry, NULL, &problems));
+	assert_true(plan_parse(&plan, &(struct plan_source){"p.yaml", yaml, strlen(yaml)},
+	                       &steps_registry, NULL, &problems));
 	assert_int_equal(plan.step_count, 2);
 	assert_string_equal(plan.steps[0].id, "first");
 	assert_true(plan_comes_before(&plan.steps[0], &plan.steps[1]));
@@ -293,8 +294,8 @@ static void five_thousand_steps_load(void **state)
 			text_format(&text, "%ss%d", n > 1 ? "," : "", i - n);
 		text_add(&text, "]}\n");
 	}
-	bool fine = plan_parse(&plan, "p.yaml", text.data, text.length, &steps_registry, NULL,
-	                       &problems);
+	bool fine = plan_parse(&plan, &(struct plan_source){"p.yaml", text.data, text.length},
+	                       &steps_registry, NULL, &problems);
 	if (!fine)
 		fprintf(stderr, "%d: %s\n", problems.list[0].at.line, problems.list[0].text);
 	assert_true(fine);
