@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* Apps that are there before a plan begins. */
+#include "steps/heroku/simulator/world.h"
+
+#include <string.h>
+
+static void seed_settings(struct world *world, json_t *app, const json_t *asked)
+{
+	json_t *item;
+	size_t i;
+
+	buildpacks_set(app, json_object_get(asked, "buildpacks"));
+	if (json_object_get(asked, "config"))
+		json_object_set_new(app, "_config", json_deep_copy(json_object_get(asked, "config")));
+	json_array_foreach(json_object_get(asked, "collaborators"), i, item)
+		collaborator_make(world, app, json_string_value(item));
+	json_array_foreach(json_object_get(asked, "features"), i, item)
+		feature_make(world, app, json_string_value(item), true);
+	json_array_foreach(json_object_get(asked, "drains"), i, item)
+		drain_make(world, app, json_string_value(item));
+	json_array_foreach(json_object_get(asked, "domains"), i, item)
+		domain_make(world, app, json_string_value(item));
+	if (json_object_get(asked, "pipeline"))
+		world_add(world, "couplings",
+		          json_pack("{s:{s:s}, s:o, s:o, s:{s:o}, s:s, s:o}", "app", "id", text_of(app, "id"),
+		                    "created_at", new_time(), "id", new_id(), "pipeline", "id", new_id(),
+		                    "stage", text_of(asked, "pipeline.stage"), "updated_at", new_time()));
+	json_object_set_new(app, "maintenance",
+	                    json_boolean(json_is_true(json_object_get(asked, "maintenance"))));
+}
+
+static void seed_processes(struct world *world, json_t *app, const json_t *asked)
+{
+	const json_t *slug = json_object_get(asked, "slug");
+	const char *type;
+	json_t *item;
+	size_t i;
+
+	if (slug)
+		release_make(world, app, "Deploy", slug_make(world, app, slug));
+	json_object_foreach(json_object_get(asked, "formation"), type, item)
+		formation_set(world, app, type, json_integer_value(item));
+	json_array_foreach(json_object_get(asked, "one_off"), i, item)
+		dyno_make(world, app, "run", (int)i + 1, json_string_value(item));
+}
+
+bool seed_app(struct call *call, const json_t *asked)
+{
+	struct world *world = call->world;
+	const char *region = text_of(asked, "region"), *stack = text_of(asked, "stack");
+	json_t *item;
+	size_t i;
+
+	if (!*text_of(asked, "name") || world_find(world, "apps", text_of(asked, "name"))) {
+		refuse(call, 422, "invalid_params", "An app needs a name that is not taken");
+		return false;
+	}
+	json_t *in = world_find(world, "regions", *region ? region : "us");
+	json_t *on = world_find(world, "stacks", *stack ? stack : "heroku-24");
+	if (!in || !on) {
+		refuse(call, 422, "invalid_params", "There is no such region or stack");
+		return false;
+	}
+	json_t *app = app_make(world, text_of(asked, "name"), in, on);
+	seed_settings(world, app, asked);
+	seed_processes(world, app, asked);
+	json_array_foreach(json_object_get(asked, "addons"), i, item) {
+		json_t *wanted = json_deep_copy(item);
+		if (*text_of(item, "as"))
+			json_object_set_new(wanted, "attachment", json_pack("{s:s}", "name", text_of(item, "as")));
+		bool made = addon_make(call, app, wanted) != NULL;
+		json_decref(wanted);
+		if (!made)
+			return false;
+	}
+	return true;
+}

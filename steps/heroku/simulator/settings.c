@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* Small settings of an app: buildpacks, collaborators, features, log drains, pipeline couplings. */
+#include "steps/heroku/simulator/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void buildpacks(struct call *call)
+{
+	json_t *app = app_of(call), *all = json_array(), *url;
+	size_t i;
+
+	json_array_foreach(json_object_get(app, "_buildpacks"), i, url)
+		json_array_append_new(all, json_pack("{s:i, s:{s:O, s:O}}", "ordinal", (int)i, "buildpack",
+		                                     "url", url, "name", url));
+	if (app)
+		reply(call, 200, all);
+	else
+		json_decref(all);
+}
+
+void buildpacks_set(json_t *app, const json_t *urls)
+{
+	if (json_is_array(urls))
+		json_object_set_new(app, "_buildpacks", json_deep_copy(urls));
+}
+
+static void set_buildpacks(struct call *call)
+{
+	json_t *app = app_of(call), *urls, *update;
+	size_t i;
+
+	if (!app)
+		return;
+	urls = json_array();
+	json_array_foreach(json_object_get(call->body, "updates"), i, update)
+		json_array_append_new(urls, json_string(text_of(update, "buildpack")));
+	buildpacks_set(app, urls);
+	json_decref(urls);
+	effect(call, app, "set buildpacks");
+	buildpacks(call);
+}
+
+json_t *collaborator_make(struct world *world, const json_t *app, const char *email)
+{
+	return world_add(world, "collaborators",
+	                 json_pack("{s:o, s:o, s:o, s:[], s:s, s:o, s:{s:s, s:b, s:o}}", "app",
+	                           reference_to(app), "created_at", new_time(), "id", new_id(),
+	                           "permissions", "role", "collaborator", "updated_at", new_time(),
+	                           "user", "email", email, "federated", 0, "id", new_id()));
+}
+
+json_t *drain_make(struct world *world, const json_t *app, const char *url)
+{
+	json_t *id = new_id();
+	char token[64];
+
+	snprintf(token, sizeof token, "d.%s", json_string_value(id));
+	json_decref(id);
+	return world_add(world, "drains",
+	                 json_pack("{s:n, s:o, s:o, s:o, s:s, s:o, s:s}", "addon", "app",
+	                           reference_to(app), "created_at", new_time(), "id", new_id(), "token",
+	                           token, "updated_at", new_time(), "url", url));
+}
+
+json_t *feature_make(struct world *world, const json_t *app, const char *name, bool enabled)
+{
+	return world_add(world, "features",
+	                 json_pack("{s:o, s:s, s:s, s:b, s:o, s:s, s:s, s:o, s:s, s:s, s:o}", "created_at",
+	                           new_time(), "description", name, "doc_url",
+	                           "https://devcenter.heroku.com/", "enabled", enabled, "id",
+	                           new_id(), "name", name, "state", "general", "updated_at",
+	                           new_time(), "display_name", name, "feedback_email",
+	                           "feedback@example.com", "app", reference_to(app)));
+}
+
+/* Items of a list of the app; without_app takes out what only the simulator needs. */
+static void list_settings(struct call *call, const char *list, bool without_app)
+{
+	json_t *app = app_of(call), *item;
+	size_t i;
+
+	if (!app)
+		return;
+	reply_list(call, list, app);
+	json_array_foreach(call->answer, i, item)
+		if (without_app)
+			json_object_del(item, "app");
+}
+
+static void collaborators(struct call *call)
+{
+	list_settings(call, "collaborators", false);
+}
+
+static void drains(struct call *call)
+{
+	list_settings(call, "drains", false);
+}
+
+static void features(struct call *call)
+{
+	list_settings(call, "features", true);
+}
+
+static json_t *setting_of(struct call *call, const char *list, const char *noun)
+{
+	json_t *app = app_of(call);
+	json_t *item = app ? world_find_of(call->world, list, app, call->part[1]) : NULL;
+
+	if (app && !item)
+		refuse(call, 404, "not_found", "Couldn't find that %s.", noun);
+	return item;
+}
+
+static void destroy_setting(struct call *call, const char *list, const char *noun)
+{
+	json_t *item = setting_of(call, list, noun);
+
+	if (!item)
+		return;
+	effect(call, world_find(call->world, "apps", call->part[0]), "remove %s %s", noun, call->part[1]);
+	reply(call, 200, visible(item));
+	world_remove(call->world, list, item);
+}
+
+static void add_collaborator(struct call *call)
+{
+	json_t *app = app_of(call), *user = json_object_get(call->body, "user");
+	const char *email = json_is_string(user) ? json_string_value(user) : text_of(user, "email");
+
+	if (!app)
+		return;
+	if (!*email || world_find_of(call->world, "collaborators", app, email)) {
+		refuse(call, 422, "invalid_params", "User is already a collaborator on app.");
+		return;
+	}
+	effect(call, app, "add collaborator %s", email);
+	reply(call, 201, visible(collaborator_make(call->world, app, email)));
+}
+
+static void remove_collaborator(struct call *call)
+{
+	destroy_setting(call, "collaborators", "collaborator");
+}
+
+static void add_drain(struct call *call)
+{
+	json_t *app = app_of(call);
+	const char *url = text_of(call->body, "url");
+
+	if (!app)
+		return;
+	if (!*url || world_find_of(call->world, "drains", app, url)) {
+		refuse(call, 422, "invalid_params", "Url has already been taken");
+		return;
+	}
+	effect(call, app, "add log drain");
+	reply(call, 201, visible(drain_make(call->world, app, url)));
+}
+
+static void remove_drain(struct call *call)
+{
+	destroy_setting(call, "drains", "log drain");
+}
+
+static void show_feature(struct call *call)
+{
+	json_t *feature = setting_of(call, "features", "feature");
+
+	if (!feature)
+		return;
+	reply(call, 200, visible(feature));
+	json_object_del(call->answer, "app");
+}
+
+static void set_feature(struct call *call)
+{
+	json_t *app = app_of(call);
+	json_t *feature = app ? world_find_of(call->world, "features", app, call->part[1]) : NULL;
+	bool enabled = json_is_true(json_object_get(call->body, "enabled"));
+
+	if (!app)
+		return;
+	if (!feature)
+		feature = feature_make(call->world, app, call->part[1], enabled);
+	json_object_set_new(feature, "enabled", json_boolean(enabled));
+	effect(call, app, "%s feature %s", enabled ? "enable" : "disable", call->part[1]);
+	show_feature(call);
+}
+
+static void couplings(struct call *call)
+{
+	json_t *app = app_of(call);
+	json_t *coupling = app ? world_find_of(call->world, "couplings", app, text_of(app, "id")) : NULL;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(world_list(call->world, "couplings"), i, item)
+		if (app && world_is_of(item, app))
+			coupling = item;
+	if (coupling)
+		reply(call, 200, visible(coupling));
+	else if (app)
+		refuse(call, 404, "not_found", "Couldn't find that pipeline coupling.");
+}
+
+static void couple(struct call *call)
+{
+	const json_t *wanted = json_object_get(call->body, "app");
+	json_t *app = world_find(call->world, "apps",
+	                         json_is_string(wanted) ? json_string_value(wanted) : text_of(wanted, "id"));
+
+	if (!app) {
+		refuse(call, 404, "not_found", "Couldn't find that app.");
+		return;
+	}
+	effect(call, app, "couple to a pipeline");
+	json_t *made = world_add(call->world, "couplings",
+	                         json_pack("{s:{s:s}, s:o, s:o, s:{s:s}, s:s, s:o}", "app", "id",
+	                                   text_of(app, "id"), "created_at", new_time(), "id",
+	                                   new_id(), "pipeline", "id", text_of(call->body, "pipeline"),
+	                                   "stage", text_of(call->body, "stage"), "updated_at",
+	                                   new_time()));
+	reply(call, 201, visible(made));
+}
+
+static void uncouple(struct call *call)
+{
+	json_t *coupling = world_find(call->world, "couplings", call->part[0]);
+
+	if (!coupling) {
+		refuse(call, 404, "not_found", "Couldn't find that pipeline coupling.");
+		return;
+	}
+	effect(call, json_object_get(coupling, "app"), "remove from the pipeline");
+	reply(call, 200, visible(coupling));
+	world_remove(call->world, "couplings", coupling);
+}
+
+const struct route setting_routes[] = {
+	{"GET", "/apps/?/buildpack-installations", buildpacks},
+	{"PUT", "/apps/?/buildpack-installations", set_buildpacks},
+	{"GET", "/apps/?/collaborators", collaborators},
+	{"POST", "/apps/?/collaborators", add_collaborator},
+	{"DELETE", "/apps/?/collaborators/?", remove_collaborator},
+	{"GET", "/apps/?/features", features},
+	{"GET", "/apps/?/features/?", show_feature},
+	{"PATCH", "/apps/?/features/?", set_feature},
+	{"GET", "/apps/?/log-drains", drains},
+	{"POST", "/apps/?/log-drains", add_drain},
+	{"DELETE", "/apps/?/log-drains/?", remove_drain},
+	{"GET", "/apps/?/pipeline-couplings", couplings},
+	{"POST", "/pipeline-couplings", couple},
+	{"DELETE", "/pipeline-couplings/?", uncouple},
+	{0},
+};

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the Heroku simulator: its state, one request, and what each resource offers.
+ *
+ * Resources are kept as JSON in the shape in which they are answered; keys that begin with '_' are
+ * the simulator's own and are taken out of answers. One lock guards everything. */
+#ifndef PLAN_SIMULATOR_WORLD_H
+#define PLAN_SIMULATOR_WORLD_H
+
+#include "engine/base/error.h"
+#include "steps/heroku/simulator.h"
+#include "steps/postgres/scratch.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdint.h>
+
+struct MHD_Connection;
+
+/* A database server behind an add-on. */
+struct cluster {
+	char addon[40]; /* id; "" when the place is free */
+	struct scratch scratch;
+};
+
+enum { CLUSTERS_MOST = 64, PARTS_MOST = 4 };
+
+enum job_kind { JOB_PROVISION, JOB_DESTROY, JOB_UNFOLLOW, JOB_TRANSFER };
+
+/* Work for the main thread, which owns the servers. */
+struct job {
+	enum job_kind kind;
+	char subject[40]; /* id of the add-on or of the transfer */
+	bool fails;       /* of JOB_PROVISION */
+	struct job *next;
+};
+
+struct world {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	json_t *lists;  /* name of resource -> array */
+	json_t *ledger; /* array */
+	json_t *faults; /* array */
+	struct cluster clusters[CLUSTERS_MOST];
+	struct job *jobs;
+	char state_dir[256], base_url[64];
+	int router_port, router_tls_port;
+	int64_t remaining; /* of the rate limit */
+	int64_t count;     /* for names */
+	bool stopping;
+};
+
+/* One request and its answer. */
+struct call {
+	struct world *world;
+	struct MHD_Connection *connection;
+	const char *method, *path;
+	char *part[PARTS_MOST];   /* what stood at each ? of the route */
+	json_t *body;             /* or NULL */
+	json_t *answer;           /* ours to release */
+	unsigned status;
+	bool with_plan, with_vars; /* Accept-Inclusion */
+	bool provision_fails;
+};
+
+struct route {
+	const char *method, *path; /* "/apps/?/dynos" */
+	void (*answer)(struct call *call);
+};
+
+/* Tables that end with {0}, one a resource. */
+extern const struct route account_routes[], app_routes[], config_routes[], addon_routes[],
+	attachment_routes[], dyno_routes[], release_routes[], setting_routes[], domain_routes[],
+	data_routes[], control_routes[];
+
+/* ---- state ---- */
+
+void world_fill_catalogue(struct world *world);
+json_t *world_list(struct world *world, const char *name);
+
+/* By id, name or the given other key; NULL. */
+json_t *world_find(struct world *world, const char *list, const char *identity);
+json_t *world_find_by(struct world *world, const char *list, const char *key, const char *value);
+
+/* The same among those of an app. */
+json_t *world_find_of(struct world *world, const char *list, const json_t *app, const char *identity);
+bool world_is_of(const json_t *item, const json_t *app);
+
+/* Appends; the list takes the reference. Gives it back, borrowed. */
+json_t *world_add(struct world *world, const char *list, json_t *item);
+void world_remove(struct world *world, const char *list, const json_t *item);
+
+/* "name" or "app.name" as text, "" when absent. */
+const char *text_of(const json_t *item, const char *key);
+
+/* New references. */
+json_t *new_id(void);
+json_t *new_time(void);
+json_t *reference_to(const json_t *item); /* {id, name} */
+json_t *visible(const json_t *item);      /* without keys that begin with '_' */
+
+/* ---- answers ---- */
+
+void reply(struct call *call, unsigned status, json_t *answer);
+void refuse(struct call *call, unsigned status, const char *id, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void reply_list(struct call *call, const char *list, const json_t *app);
+
+/* Notes an effect in the ledger. */
+void effect(struct call *call, const json_t *app, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The app of part[0]; NULL with 404 answered. */
+json_t *app_of(struct call *call);
+
+/* ---- resources ---- */
+
+json_t *app_make(struct world *world, const char *name, const json_t *region, const json_t *stack);
+json_t *release_make(struct world *world, json_t *app, const char *description, const json_t *slug);
+json_t *slug_make(struct world *world, const json_t *app, const json_t *asked);
+json_t *domain_make(struct world *world, const json_t *app, const char *hostname);
+json_t *collaborator_make(struct world *world, const json_t *app, const char *email);
+json_t *drain_make(struct world *world, const json_t *app, const char *url);
+json_t *feature_make(struct world *world, const json_t *app, const char *name, bool enabled);
+void buildpacks_set(json_t *app, const json_t *urls);
+json_t *formation_set(struct world *world, const json_t *app, const char *type, int64_t quantity);
+int64_t formation_quantity(struct world *world, const json_t *app, const char *type);
+json_t *dyno_make(struct world *world, const json_t *app, const char *type, int number,
+                  const char *command);
+
+/* What an app sees: its own config vars and those of its attachments. New reference. */
+json_t *config_of(struct world *world, const json_t *app);
+json_t *attachment_make(struct world *world, const json_t *addon, const json_t *app,
+                        const char *name);
+json_t *attachment_vars(struct world *world, const json_t *attachment);
+
+/* NULL with the refusal answered. */
+json_t *addon_make(struct call *call, json_t *app, const json_t *asked);
+json_t *addon_find(struct world *world, const char *identity);
+void addon_destroy(struct world *world, json_t *addon);
+
+/* ---- databases (main thread runs the jobs) ---- */
+
+void job_add(struct world *world, enum job_kind kind, const char *subject, bool fails);
+bool jobs_run_one(struct world *world); /* with the lock held; false: none */
+struct cluster *cluster_of(struct world *world, const char *addon_id);
+int64_t cluster_behind(struct world *world, const json_t *addon); /* commits; -1 not known */
+void transfer_run(struct world *world, const char *uuid);
+
+/* ---- parts of the process ---- */
+
+bool seed_app(struct call *call, const json_t *asked);
+struct MHD_Daemon *server_start(struct world *world, int port, struct error *err);
+struct MHD_Daemon *router_start(struct world *world, int port, const char *cert, const char *key,
+                                struct error *err);
+void *writers_run(void *world);
+
+/* One row into visits through a connection URL; false when the database refuses. */
+bool visit_write(const char *url, const char *key, const char *source);
+
+/* True when the fault says that this request's connection just ends. */
+enum fault_outcome { FAULT_NONE, FAULT_ANSWERED, FAULT_DROP, FAULT_HALF };
+enum fault_outcome fault_strike(struct call *call, const char *when);
+
+#endif

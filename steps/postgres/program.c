@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* The one place where PostgreSQL's programs are executed. */
+#include "steps/postgres/program.h"
+#include "engine/base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ARGUMENTS_MOST = 62 };
+
+static int version_of(const char *path)
+{
+	const char *found = strstr(path, "postgresql/");
+
+	return found ? atoi(found + strlen("postgresql/")) : 0;
+}
+
+bool program_directory(char *out, size_t size, struct error *err)
+{
+	const char *chosen = getenv("PLAN_PG_BIN");
+	glob_t found = {0};
+	int best = 0;
+
+	out[0] = '\0';
+	if (chosen && *chosen) {
+		snprintf(out, size, "%s", chosen);
+		return true;
+	}
+	if (glob("/usr/lib/postgresql/*/bin/initdb", 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			if (version_of(found.gl_pathv[i]) > best) {
+				best = version_of(found.gl_pathv[i]);
+				snprintf(out, size, "%.*s",
+				         (int)(strlen(found.gl_pathv[i]) - strlen("/initdb")),
+				         found.gl_pathv[i]);
+			}
+	globfree(&found);
+	return best > 0 || fail(err, ERROR_REFUSED,
+	                        "no PostgreSQL server programs under /usr/lib/postgresql: install "
+	                        "postgresql, or set PLAN_PG_BIN to the directory of initdb");
+}
+
+void program_account(uid_t *user, gid_t *group)
+{
+	const struct passwd *account = NULL;
+
+	*user = geteuid();
+	*group = getegid();
+	if (*user != 0)
+		return;
+	account = getpwnam("postgres");
+	if (!account)
+		account = getpwnam("nobody");
+	*user = account ? account->pw_uid : 65534;
+	*group = account ? account->pw_gid : 65534;
+}
+
+/* All that the child needs, made before the fork: other threads may hold locks then. */
+struct launch {
+	char path[512], password[512];
+	const char *argv[ARGUMENTS_MOST + 2];
+	const char *environment[8];
+	uid_t user;
+	gid_t group;
+	pid_t parent;
+	const char *log_path;
+};
+
+static _Noreturn void become(const struct launch *launch)
+{
+	int log = open(launch->log_path ? launch->log_path : "/dev/null",
+	               O_WRONLY | O_CREAT | O_APPEND, 0600);
+	int nothing = open("/dev/null", O_RDONLY);
+
+	if (log < 0)
+		log = open("/dev/null", O_WRONLY);
+	dup2(nothing, 0);
+	dup2(log, 1);
+	dup2(log, 2);
+	close_range(3, ~0U, 0);
+	if (geteuid() == 0 && (setgroups(0, NULL) || setgid(launch->group) || setuid(launch->user)))
+		_exit(126);
+	/* After the change of account, which would clear it. */
+	prctl(PR_SET_PDEATHSIG, SIGQUIT);
+	if (getppid() != launch->parent)
+		_exit(125);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	if (chdir("/") != 0)
+		_exit(124);
+	execve(launch->path, (char *const *)(uintptr_t)launch->argv,
+	       (char *const *)(uintptr_t)launch->environment);
+	_exit(127);
+}
+
+pid_t program_start(const struct program *program, struct error *err)
+{
+	struct launch launch = {.parent = getpid(), .log_path = program->log_path};
+	char directory[400];
+	size_t count = 0;
+
+	if (!program_directory(directory, sizeof directory, err))
+		return -1;
+	snprintf(launch.path, sizeof launch.path, "%s/%s", directory, program->name);
+	launch.argv[0] = launch.path; /* initdb finds postgres beside itself */
+	for (; program->arguments[count]; count++) {
+		if (count >= ARGUMENTS_MOST) {
+			fail(err, ERROR_FAILED, "%s: too many arguments", program->name);
+			return -1;
+		}
+		launch.argv[count + 1] = program->arguments[count];
+	}
+	program_account(&launch.user, &launch.group);
+	snprintf(launch.password, sizeof launch.password, "PGPASSWORD=%s",
+	         program->password ? program->password : "");
+	launch.environment[0] = "LC_ALL=C";
+	launch.environment[1] = "TZ=UTC";
+	launch.environment[2] = "PATH=/usr/bin:/bin";
+	launch.environment[3] = program->password ? launch.password : NULL;
+	pid_t pid = fork();
+	if (pid == 0)
+		become(&launch);
+	if (pid < 0)
+		fail(err, ERROR_RETRY, "start %s: %s", program->name, strerror(errno));
+	return pid;
+}
+
+static void last_lines(const char *path, char *out, size_t size)
+{
+	FILE *file = path ? fopen(path, "re") : NULL;
+
+	out[0] = '\0';
+	if (!file)
+		return;
+	if (fseek(file, -(long)(size - 1), SEEK_END) != 0)
+		rewind(file);
+	out[fread(out, 1, size - 1, file)] = '\0';
+	fclose(file);
+	for (char *at = out; *at; at++)
+		if (*at == '\n')
+			*at = ' ';
+}
+
+bool program_run(const struct program *program, struct error *err)
+{
+	pid_t pid = program_start(program, err);
+	int status = 0;
+	char log[512];
+
+	if (pid < 0)
+		return false;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return fail(err, ERROR_FAILED, "%s: %s", program->name, strerror(errno));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return true;
+	last_lines(program->log_path, log, sizeof log);
+	return fail(err, ERROR_FAILED, "%s ended with %s %d: %s", program->name,
+	            WIFEXITED(status) ? "exit code" : "signal",
+	            WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), log);
+}
