@@ -62,7 +62,7 @@ bool simulator_spawn(struct simulator *simulator, const struct simulator_options
 /* Ends it with its databases and removes what it kept on disk. Harmless when it is gone already. */
 void simulator_stop(struct simulator *simulator);
 
-/* `plan sandbox`: seeds an app with a database, prints the export lines for the Heroku CLI on
+/* `plan sandbox`: starts empty, prints the export lines for the Heroku CLI on
  * stdout, and serves until SIGINT, SIGTERM or the end of the process. */
 bool simulator_sandbox(const struct simulator_options *options, struct error *err);
 
