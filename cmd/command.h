@@ -67,7 +67,8 @@ extern const struct command *const commands[]; /* NULL-ended, in main.c */
 
 extern const struct command command_apply, command_approve, command_check, command_diff,
 	command_explain, command_graph, command_journal, command_pause, command_resume,
-	command_rollback, command_schema, command_status, command_steps, command_stop;
+	command_rollback, command_sandbox, command_schema, command_status, command_steps,
+	command_stop;
 
 /* Loads the plan the command line names (or the only one whose journal is at hand); prints what is
  * wrong with it. False: the command ends with EXIT_BAD_USAGE. */

@@ -45,16 +45,17 @@ const struct option_entry option_table[OPTION_COUNT] = {
 };
 
 const struct command *const commands[] = {
-	&command_check,   &command_diff,  &command_apply,  &command_status, &command_explain,
-	&command_approve, &command_pause, &command_resume, &command_stop,   &command_rollback,
-	&command_journal, &command_graph, &command_steps,  &command_schema, NULL,
+	&command_check,   &command_diff,     &command_apply,   &command_status,
+	&command_explain, &command_approve,  &command_pause,   &command_resume,
+	&command_stop,    &command_rollback, &command_journal, &command_graph,
+	&command_steps,   &command_schema,   &command_sandbox, NULL,
 };
 
 static void print_help(FILE *stream)
 {
 	fputs("usage: plan COMMAND ...\n\n", stream);
 	for (size_t i = 0; commands[i]; i++)
-		fprintf(stream, "  plan %-9s %-34s %s\n", commands[i]->name, commands[i]->usage,
+		fprintf(stream, "  plan %-9s %-36s %s\n", commands[i]->name, commands[i]->usage,
 		        commands[i]->text);
 	fputs("\n`plan COMMAND --help` shows the options of one.\n", stream);
 }

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* `plan sandbox`: a Heroku on this machine, until it is interrupted. */
-#include "cmd/sandbox.h"
-#include "engine/base/error.h"
+/* plan sandbox: a Heroku on this machine, until it is interrupted. */
+#include "cmd/command.h"
 #include "steps/heroku/simulator.h"
 
-#include <stdio.h>
-
-int sandbox_main(int argc, char **argv)
+static int run(struct invocation *invocation)
 {
-	struct simulator_options options = {.state_dir = argc > 1 ? argv[1] : NULL};
+	struct simulator_options options = {0};
 	struct error err = {0};
 
-	if (simulator_sandbox(&options, &err))
-		return 0;
-	fprintf(stderr, "plan sandbox: %s\n", err.text);
-	return 1;
+	(void)invocation;
+	return simulator_sandbox(&options, &err) ? EXIT_DONE : command_fail(&err);
 }
+
+const struct command command_sandbox = {
+	.name = "sandbox",
+	.usage = "",
+	.text = "Serve a simulated Heroku on loopback, empty, until interrupted",
+	.options = {OPTION_COLOR},
+	.run = run,
+};

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A Heroku to rehearse with, in a process of its own: Platform API, Data API and router on loopback.
+/* A Heroku to rehearse with, in a process of its own: Platform API, Data API and router on
+ * loopback.
  *
  * Add-ons of heroku-postgresql are real throw-away PostgreSQL clusters (steps/postgres/scratch.h),
  * a follower is a streaming replica, unfollow is a promotion, backups are pg_dump and pg_restore.
  *
- * One port serves both APIs: set HEROKU_API_URL and HEROKU_DATA_URL to base_url; any non-empty
+ * One port serves both APIs: give base_url as url and data_url of the connection; any non-empty
  * bearer token is accepted. The same port has the control API, without token:
  *
  *  GET  /_sim/ledger       [{n, method, path, at, what, app}] every effect performed, in order
@@ -25,8 +26,8 @@
  *  DELETE /_sim/faults     all; /_sim/faults/ID: one. A held (hang) request is then let go.
  *  POST /_sim/replication  {addon: name or id, paused: true}: stops and goes on replaying
  *
- * The router picks the app by Host (custom domain, NAME.localhost, the app's herokuapp.com host), or
- * at a plain address by the first part of the path: web_url is http://127.0.0.1:PORT/NAME/. It
+ * The router picks the app by Host (custom domain, NAME.localhost, the app's herokuapp.com host),
+ * or at a plain address by the first part of the path: web_url is http://127.0.0.1:PORT/NAME/. It
  * answers 503 in maintenance or without web dynos, 200 with `x-app: NAME` to GET, and 201 to
  * POST /write?key=K once the row (key K) is committed to table visits through the app's
  * DATABASE_URL; 503 when the database refuses. While `worker` is scaled above 0, or a one-off dyno
@@ -40,7 +41,8 @@
 struct error;
 
 struct simulator_options {
-	const char *state_dir; /* databases go here; made if need be; NULL: a fresh one under TMPDIR */
+	const char
+		*state_dir; /* databases go here; made if need be; NULL: a fresh one under TMPDIR */
 	const char *cert_file; /* PEM, for the HTTPS router; NULL: no HTTPS */
 	const char *key_file;
 	int api_port, router_port, router_tls_port; /* 0: any free one */
@@ -48,9 +50,9 @@ struct simulator_options {
 
 struct simulator {
 	pid_t pid;
-	char base_url[64];    /* "http://127.0.0.1:PORT" */
-	int router_port;      /* HTTP */
-	int router_tls_port;  /* HTTPS; 0 without a certificate */
+	char base_url[64];   /* "http://127.0.0.1:PORT" */
+	int router_port;     /* HTTP */
+	int router_tls_port; /* HTTPS; 0 without a certificate */
 	char state_dir[256];
 	bool made_state_dir;
 };

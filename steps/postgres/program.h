@@ -10,10 +10,10 @@
 struct error;
 
 struct program {
-	const char *name;               /* "pg_dump": looked for beside initdb */
-	const char *const *arguments;   /* NULL-ended, without the name */
-	const char *password;           /* as PGPASSWORD, so that it is in no argument; NULL */
-	const char *log_path;           /* where stdout and stderr go (appended); NULL: nowhere */
+	const char *name;             /* "pg_dump": looked for beside initdb */
+	const char *const *arguments; /* NULL-ended, without the name */
+	const char *password;         /* as PGPASSWORD, so that it is in no argument; NULL */
+	const char *log_path;         /* where stdout and stderr go (appended); NULL: nowhere */
 };
 
 /* The newest directory with server programs, or PLAN_PG_BIN; false when there is none. */

@@ -31,7 +31,8 @@ static void nap(void)
 /* 0 when none could be had. */
 static int free_port(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof address;
 	int port = 0, handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -98,15 +99,15 @@ static PGconn *connect_to(const struct scratch *scratch, const char *database)
 	char port[12];
 	const char *const keys[] = {"host", "port", "user", "password", "dbname", "connect_timeout",
 	                            NULL};
-	const char *const values[] = {"127.0.0.1", port, scratch->user, scratch->password, database,
-	                              "5", NULL};
+	const char *const values[] = {"127.0.0.1", port, scratch->user, scratch->password,
+	                              database,    "5",  NULL};
 
 	snprintf(port, sizeof port, "%d", scratch->port);
 	return PQconnectdbParams(keys, values, 0);
 }
 
-static bool query_in(const struct scratch *scratch, const char *database, const char *sql, char *out,
-                     size_t size, struct error *err)
+static bool query_in(const struct scratch *scratch, const char *database, const char *sql,
+                     char *out, size_t size, struct error *err)
 {
 	PGconn *connection = connect_to(scratch, database);
 	PGresult *result = PQexec(connection, sql);
@@ -150,8 +151,8 @@ static bool wait_until_ready(struct scratch *scratch, struct error *err)
 bool scratch_start(struct scratch *scratch, struct error *err)
 {
 	char data[340], log[340], port[16], socket_dir[340];
-	const char *const arguments[] = {"-D", data, "-p", port, "-k", socket_dir,
-	                                 "-c", "listen_addresses=127.0.0.1", NULL};
+	const char *const arguments[] = {
+		"-D", data, "-p", port, "-k", socket_dir, "-c", "listen_addresses=127.0.0.1", NULL};
 	struct program server = {.name = "postgres", .arguments = arguments, .log_path = log};
 
 	snprintf(data, sizeof data, "%s/data", scratch->directory);
@@ -169,16 +170,18 @@ bool scratch_start(struct scratch *scratch, struct error *err)
 	return wait_until_ready(scratch, err);
 }
 
-static const char settings[] = "\nfsync = off\nfull_page_writes = off\nsynchronous_commit = on\n"
-			       "wal_level = replica\nmax_wal_senders = 10\nhot_standby = on\n"
-			       "wal_keep_size = 256MB\nmax_connections = 60\nshared_buffers = 16MB\n"
-			       "max_standby_streaming_delay = 2s\nlog_min_messages = warning\n";
+static const char settings[] =
+	"\nfsync = off\nfull_page_writes = off\nsynchronous_commit = on\n"
+	"wal_level = replica\nmax_wal_senders = 10\nhot_standby = on\n"
+	"wal_keep_size = 256MB\nmax_connections = 60\nshared_buffers = 16MB\n"
+	"max_standby_streaming_delay = 2s\nlog_min_messages = warning\n";
 
 static bool initialise(struct scratch *scratch, struct error *err)
 {
 	char data[340], pwfile[340], pwoption[360], log[340], conf[360];
-	const char *const arguments[] = {"-D", data, "-U", scratch->user, pwoption, "-A",
-	                                 "scram-sha-256", "-E", "UTF8", "--locale=C", "-N", NULL};
+	const char *const arguments[] = {
+		"-D", data,   "-U",         scratch->user, pwoption, "-A", "scram-sha-256",
+		"-E", "UTF8", "--locale=C", "-N",          NULL};
 	struct program initdb = {.name = "initdb", .arguments = arguments, .log_path = log};
 
 	snprintf(data, sizeof data, "%s/data", scratch->directory);
@@ -212,10 +215,13 @@ bool scratch_follow(struct scratch *scratch, const struct scratch *leader, const
                     const char *name, struct error *err)
 {
 	char data[340], log[340], port[16];
-	const char *const arguments[] = {"-D", data, "-h", "127.0.0.1", "-p", port, "-U", leader->user,
-	                                 "-X", "stream", "-R", "-c", "fast", "-w", NULL};
-	struct program backup = {.name = "pg_basebackup", .arguments = arguments,
-	                         .password = leader->password, .log_path = log};
+	const char *const arguments[] = {"-D", data, "-h",         "127.0.0.1", "-p",
+	                                 port, "-U", leader->user, "-X",        "stream",
+	                                 "-R", "-c", "fast",       "-w",        NULL};
+	struct program backup = {.name = "pg_basebackup",
+	                         .arguments = arguments,
+	                         .password = leader->password,
+	                         .log_path = log};
 
 	*scratch = *leader;
 	scratch->pid = 0;

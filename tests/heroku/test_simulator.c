@@ -18,13 +18,16 @@ struct fixture {
 	struct arena arena;
 };
 
-static struct value *ask(struct fixture *fixture, const char *method, const char *url, const char *body,
-                         int64_t *status)
+static struct value *ask(struct fixture *fixture, const char *method, const char *url,
+                         const char *body, int64_t *status)
 {
 	static const char *const headers[] = {"Accept: application/vnd.heroku+json; version=3",
-	                                      "Authorization: Bearer any", "Content-Type: application/json",
-	                                      NULL};
-	struct http_request request = {.method = method, .url = url, .headers = headers, .body = body,
+	                                      "Authorization: Bearer any",
+	                                      "Content-Type: application/json", NULL};
+	struct http_request request = {.method = method,
+	                               .url = url,
+	                               .headers = headers,
+	                               .body = body,
 	                               .timeout_ms = 60000};
 	struct http_response response = {0};
 	struct error err = {0};
@@ -36,11 +39,12 @@ static struct value *ask(struct fixture *fixture, const char *method, const char
 	return json_read(&fixture->arena, response.body, response.length, 0, NULL, &err);
 }
 
-static struct value *api(struct fixture *fixture, const char *method, const char *path, const char *body,
-                         int64_t *status)
+static struct value *api(struct fixture *fixture, const char *method, const char *path,
+                         const char *body, int64_t *status)
 {
-	return ask(fixture, method, arena_printf(&fixture->arena, "%s%s", fixture->simulator.base_url, path),
-	           body, status);
+	return ask(fixture, method,
+	           arena_printf(&fixture->arena, "%s%s", fixture->simulator.base_url, path), body,
+	           status);
 }
 
 static int start(void **state)
@@ -69,10 +73,12 @@ static void an_app_is_seeded_and_its_router_writes_to_its_database(void **state)
 {
 	struct fixture *fixture = *state;
 	int64_t status;
-	struct value *answer = api(fixture, "POST", "/_sim/seed",
-	                           "{\"apps\":[{\"name\":\"sourceapp\",\"formation\":{\"web\":1},\"slug\":{"
-	                           "\"process_types\":{\"web\":\"x\"}},\"addons\":[{\"plan\":"
-	                           "\"heroku-postgresql:standard-0\",\"name\":\"leader\"}]}]}", &status);
+	struct value *answer =
+		api(fixture, "POST", "/_sim/seed",
+	            "{\"apps\":[{\"name\":\"sourceapp\",\"formation\":{\"web\":1},\"slug\":{"
+	            "\"process_types\":{\"web\":\"x\"}},\"addons\":[{\"plan\":"
+	            "\"heroku-postgresql:standard-0\",\"name\":\"leader\"}]}]}",
+	            &status);
 
 	assert_int_equal(status, 201);
 	assert_non_null(answer);
@@ -91,8 +97,8 @@ static void an_app_is_seeded_and_its_router_writes_to_its_database(void **state)
 static void a_config_var_of_an_attachment_is_not_overwritten(void **state)
 {
 	int64_t status;
-	struct value *answer = api(*state, "PATCH", "/apps/sourceapp/config-vars", "{\"DATABASE_URL\":\"x\"}",
-	                           &status);
+	struct value *answer = api(*state, "PATCH", "/apps/sourceapp/config-vars",
+	                           "{\"DATABASE_URL\":\"x\"}", &status);
 
 	assert_int_equal(status, 422);
 	assert_string_equal(value_get_text(answer, "id", ""), "invalid_params");
@@ -105,7 +111,8 @@ static void a_follower_streams_and_unfollows(void **state)
 	struct timespec pause = {.tv_nsec = 200000000};
 
 	api(*state, "POST", "/apps/sourceapp/addons",
-	    "{\"plan\":\"heroku-postgresql:standard-0\",\"name\":\"f1\",\"config\":{\"follow\":\"leader\"}}",
+	    "{\"plan\":\"heroku-postgresql:standard-0\",\"name\":\"f1\",\"config\":{\"follow\":"
+	    "\"leader\"}}",
 	    &status);
 	assert_int_equal(status, 201);
 	for (int i = 0; i < 100 && status != 200; i++) {

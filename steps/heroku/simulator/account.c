@@ -10,14 +10,15 @@ static void account(struct call *call)
 	const json_t *own = json_object_get(call->world->lists, "account");
 
 	reply(call, 200,
-	      json_pack("{s:b, s:b, s:s, s:s, s:b, s:s, s:n, s:n, s:n, s:n, s:n, s:n, s:b, s:s, s:b, "
-	                "s:n, s:n, s:n}",
-	                "allow_tracking", 0, "beta", 0, "created_at", text_of(own, "created_at"),
-	                "email", text_of(own, "email"), "federated", 0, "id", text_of(own, "id"),
-	                "identity_provider", "last_login", "name", "sms_number", "suspended_at",
-	                "delinquent_at", "two_factor_authentication", 0, "updated_at",
-	                text_of(own, "created_at"), "verified", 1, "country_of_residence",
-	                "default_organization", "default_team"));
+	      json_pack(
+		      "{s:b, s:b, s:s, s:s, s:b, s:s, s:n, s:n, s:n, s:n, s:n, s:n, s:b, s:s, s:b, "
+		      "s:n, s:n, s:n}",
+		      "allow_tracking", 0, "beta", 0, "created_at", text_of(own, "created_at"),
+		      "email", text_of(own, "email"), "federated", 0, "id", text_of(own, "id"),
+		      "identity_provider", "last_login", "name", "sms_number", "suspended_at",
+		      "delinquent_at", "two_factor_authentication", 0, "updated_at",
+		      text_of(own, "created_at"), "verified", 1, "country_of_residence",
+		      "default_organization", "default_team"));
 }
 
 static void rate_limits(struct call *call)
@@ -83,10 +84,10 @@ static void reply_where(struct call *call, const char *list, const char *of)
 
 	snprintf(id, sizeof id, "%s.id", of);
 	snprintf(name, sizeof name, "%s.name", of);
-	json_array_foreach(world_list(call->world, list), i, item)
-		if (strcmp(text_of(item, id), call->part[0]) == 0 ||
-		    strcmp(text_of(item, name), call->part[0]) == 0)
-			json_array_append_new(all, visible(item));
+	json_array_foreach(world_list(call->world, list), i,
+	                   item) if (strcmp(text_of(item, id), call->part[0]) == 0 ||
+	                             strcmp(text_of(item, name), call->part[0]) == 0)
+		json_array_append_new(all, visible(item));
 	reply(call, 200, all);
 }
 

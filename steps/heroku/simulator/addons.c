@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const colors[] = {"BLUE", "RED", "GREEN", "AMBER", "PINK", "TEAL", "ROSE", "GOLD"};
+static const char *const colors[] = {"BLUE", "RED",  "GREEN", "AMBER",
+                                     "PINK", "TEAL", "ROSE",  "GOLD"};
 
 json_t *addon_find(struct world *world, const char *identity)
 {
@@ -26,14 +27,16 @@ static json_t *names_of_vars(struct world *world, const json_t *addon)
 	const char *key;
 	size_t i;
 
-	json_array_foreach(world_list(world, "attachments"), i, attachment)
-		if (strcmp(text_of(attachment, "addon.id"), text_of(addon, "id")) == 0 &&
-		    world_is_of(attachment, json_object_get(addon, "app"))) {
-			json_t *vars = attachment_vars(world, attachment);
-			json_object_foreach(vars, key, value)
-				json_array_append_new(names, json_string(key));
-			json_decref(vars);
-		}
+	json_array_foreach(world_list(world, "attachments"), i,
+	                   attachment) if (strcmp(text_of(attachment, "addon.id"),
+	                                          text_of(addon, "id")) == 0 &&
+	                                   world_is_of(attachment, json_object_get(addon, "app")))
+	{
+		json_t *vars = attachment_vars(world, attachment);
+		json_object_foreach(vars, key, value)
+			json_array_append_new(names, json_string(key));
+		json_decref(vars);
+	}
 	return names;
 }
 
@@ -54,7 +57,9 @@ static void free_name(struct call *call, const json_t *app, const char *service,
 	size_t k = 0;
 
 	for (; service[k] && k < sizeof base - 1; k++)
-		base[k] = service[k] == '-' ? '_' : (char)(service[k] >= 'a' ? service[k] - 32 : service[k]);
+		base[k] = service[k] == '-'
+		                  ? '_'
+		                  : (char)(service[k] >= 'a' ? service[k] - 32 : service[k]);
 	base[k] = '\0';
 	snprintf(out, size, "%s", base);
 	for (size_t p = 0; p < sizeof primary / sizeof *primary; p++)
@@ -70,7 +75,8 @@ static bool may_make(struct call *call, const json_t *app, const json_t *plan, c
 	const json_t *config = json_object_get(call->body, "config");
 
 	if (*only && strcmp(only, text_of(app, "region.name")) != 0)
-		refuse(call, 422, "invalid_params", "This app is in region %s, %s is only available region %s",
+		refuse(call, 422, "invalid_params",
+		       "This app is in region %s, %s is only available region %s",
 		       text_of(app, "region.name"), text_of(plan, "name"), only);
 	else if (*wanted && world_find(call->world, "addons", wanted))
 		refuse(call, 422, "invalid_params", "Name %s is already taken", wanted);
@@ -87,14 +93,16 @@ json_t *addon_make(struct call *call, json_t *app, const json_t *asked)
 {
 	struct world *world = call->world;
 	const json_t *wanted = json_object_get(asked, "plan");
-	const char *plan_name = json_is_string(wanted) ? json_string_value(wanted) : text_of(wanted, "name");
+	const char *plan_name =
+		json_is_string(wanted) ? json_string_value(wanted) : text_of(wanted, "name");
 	json_t *plan = world_find(world, "plans", plan_name);
 	const char *name = text_of(asked, "name"), *as = text_of(asked, "attachment.name");
 	char made[96], attachment[96];
 
 	if (!plan) {
 		refuse(call, 422, "invalid_params",
-		       "Couldn't find either the add-on service or the add-on plan of \"%s\".", plan_name);
+		       "Couldn't find either the add-on service or the add-on plan of \"%s\".",
+		       plan_name);
 		return NULL;
 	}
 	if (!may_make(call, app, plan, name))
@@ -108,13 +116,15 @@ json_t *addon_make(struct call *call, json_t *app, const json_t *asked)
 	}
 	const json_t *follow = addon_find(world, text_of(asked, "config.follow"));
 	json_t *addon = json_pack(
-		"{s:[], s:O, s:{s:s, s:s, s:s}, s:o, s:O, s:[], s:o, s:o, s:s, s:o, s:s, s:s, s:s, s:o, "
+		"{s:[], s:O, s:{s:s, s:s, s:s}, s:o, s:O, s:[], s:o, s:o, s:s, s:o, s:s, s:s, s:s, "
+	        "s:o, "
 		"s:n, s:s, s:s}",
-		"actions", "addon_service", json_object_get(plan, "addon_service"), "billing_entity", "id",
-		text_of(app, "id"), "name", text_of(app, "name"), "type", "app", "app", reference_to(app),
-		"billed_price", json_object_get(plan, "price"), "config_vars", "created_at", new_time(),
-		"id", new_id(), "name", *name ? name : made, "plan", reference_to(plan), "provider_id",
-		"simulator", "provision_message", "", "state", "provisioning", "updated_at", new_time(),
+		"actions", "addon_service", json_object_get(plan, "addon_service"),
+		"billing_entity", "id", text_of(app, "id"), "name", text_of(app, "name"), "type",
+		"app", "app", reference_to(app), "billed_price", json_object_get(plan, "price"),
+		"config_vars", "created_at", new_time(), "id", new_id(), "name",
+		*name ? name : made, "plan", reference_to(plan), "provider_id", "simulator",
+		"provision_message", "", "state", "provisioning", "updated_at", new_time(),
 		"web_url", "_url", "", "_leader", text_of(follow, "id"));
 	world_add(world, "addons", addon);
 	attachment_make(world, addon, app, *as ? as : attachment);
@@ -129,7 +139,8 @@ static void create(struct call *call)
 
 	if (!addon)
 		return;
-	effect(call, app, "create add-on %s of %s", text_of(addon, "name"), text_of(addon, "plan.name"));
+	effect(call, app, "create add-on %s of %s", text_of(addon, "name"),
+	       text_of(addon, "plan.name"));
 	reply(call, 201, shown(call->world, addon));
 }
 
@@ -138,9 +149,8 @@ static void list_of(struct call *call, const json_t *app)
 	json_t *all = json_array(), *addon;
 	size_t i;
 
-	json_array_foreach(world_list(call->world, "addons"), i, addon)
-		if (world_is_of(addon, app))
-			json_array_append_new(all, shown(call->world, addon));
+	json_array_foreach(world_list(call->world, "addons"), i, addon) if (world_is_of(addon, app))
+		json_array_append_new(all, shown(call->world, addon));
 	reply(call, 200, all);
 }
 
@@ -164,11 +174,14 @@ static json_t *wanted_addon(struct call *call, const json_t *app, const char *id
 
 	if (!addon && app) {
 		json_t *attachment = world_find_of(call->world, "attachments", app, identity);
-		addon = attachment ? world_find(call->world, "addons", text_of(attachment, "addon.id")) : NULL;
+		addon = attachment
+		                ? world_find(call->world, "addons", text_of(attachment, "addon.id"))
+		                : NULL;
 	}
 	if (!addon)
-		reply(call, 404, json_pack("{s:s, s:s, s:s}", "resource", "add_on", "id", "not_found",
-		                           "message", "Couldn't find that add-on."));
+		reply(call, 404,
+		      json_pack("{s:s, s:s, s:s}", "resource", "add_on", "id", "not_found",
+		                "message", "Couldn't find that add-on."));
 	return addon;
 }
 
@@ -213,7 +226,8 @@ void addon_destroy(struct world *world, json_t *addon)
 	json_t *all = world_list(world, "attachments");
 
 	for (size_t i = json_array_size(all); i > 0; i--)
-		if (strcmp(text_of(json_array_get(all, i - 1), "addon.id"), text_of(addon, "id")) == 0)
+		if (strcmp(text_of(json_array_get(all, i - 1), "addon.id"), text_of(addon, "id")) ==
+		    0)
 			json_array_remove(all, i - 1);
 	job_add(world, JOB_DESTROY, text_of(addon, "id"), false);
 	world_remove(world, "addons", addon);
@@ -238,9 +252,10 @@ static void config(struct call *call)
 	json_t *addon = wanted_addon(call, NULL, call->part[0]);
 
 	if (addon)
-		reply(call, 200, *text_of(addon, "_url") ? json_pack("[{s:s, s:s}]", "name", "URL", "value",
-		                                                    text_of(addon, "_url"))
-		                                         : json_array());
+		reply(call, 200,
+		      *text_of(addon, "_url") ? json_pack("[{s:s, s:s}]", "name", "URL", "value",
+		                                          text_of(addon, "_url"))
+		                              : json_array());
 }
 
 static void resolve(struct call *call)

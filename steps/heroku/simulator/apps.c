@@ -16,16 +16,18 @@ json_t *app_make(struct world *world, const char *name, const json_t *region, co
 	}
 	snprintf(git, sizeof git, "https://git.heroku.com/%s.git", name);
 	snprintf(web, sizeof web, "http://127.0.0.1:%d/%s/", world->router_port, name);
-	json_t *app = json_pack(
-		"{s:b, s:n, s:n, s:o, s:o, s:{s:s, s:s}, s:s, s:o, s:n, s:b, s:s, s:{s:s, s:s}, s:n, s:n, "
-		"s:o, s:n, s:n, s:n, s:n, s:o, s:o, s:s, s:{}, s:[]}",
-		"acm", 0, "archived_at", "buildpack_provided_description", "build_stack",
-		reference_to(stack), "created_at", new_time(), "generation", "id",
-		"f1c3c2f0-0c5e-4c7c-9a7e-0d8f5d0c0001", "name", "cedar", "git_url", git, "id", new_id(),
-		"internal_routing", "maintenance", 0, "name", name, "owner", "email",
-		text_of(account, "email"), "id", text_of(account, "id"), "organization", "team", "region",
-		reference_to(region), "released_at", "repo_size", "slug_size", "space", "stack",
-		reference_to(stack), "updated_at", new_time(), "web_url", web, "_config", "_buildpacks");
+	json_t *app =
+		json_pack("{s:b, s:n, s:n, s:o, s:o, s:{s:s, s:s}, s:s, s:o, s:n, s:b, s:s, "
+	                  "s:{s:s, s:s}, s:n, s:n, "
+	                  "s:o, s:n, s:n, s:n, s:n, s:o, s:o, s:s, s:{}, s:[]}",
+	                  "acm", 0, "archived_at", "buildpack_provided_description", "build_stack",
+	                  reference_to(stack), "created_at", new_time(), "generation", "id",
+	                  "f1c3c2f0-0c5e-4c7c-9a7e-0d8f5d0c0001", "name", "cedar", "git_url", git,
+	                  "id", new_id(), "internal_routing", "maintenance", 0, "name", name,
+	                  "owner", "email", text_of(account, "email"), "id", text_of(account, "id"),
+	                  "organization", "team", "region", reference_to(region), "released_at",
+	                  "repo_size", "slug_size", "space", "stack", reference_to(stack),
+	                  "updated_at", new_time(), "web_url", web, "_config", "_buildpacks");
 	world_add(world, "apps", app);
 	release_make(world, app, "Initial release", NULL);
 	char host[128];
@@ -112,11 +114,10 @@ static void change(struct call *call)
 		refuse(call, 422, "invalid_params", "Apps are not renamed here");
 		return;
 	}
-	if (json_object_get(call->body, "build_stack") && !stack)
-		{
-			refuse(call, 422, "invalid_params", "Stack is not available");
-			return;
-		}
+	if (json_object_get(call->body, "build_stack") && !stack) {
+		refuse(call, 422, "invalid_params", "Stack is not available");
+		return;
+	}
 	if (maintenance && !json_is_boolean(maintenance)) {
 		refuse(call, 422, "invalid_params", "maintenance must be true or false");
 		return;
@@ -125,7 +126,8 @@ static void change(struct call *call)
 		json_object_set_new(app, "build_stack", reference_to(stack));
 		effect(call, app, "build stack %s", text_of(stack, "name"));
 	}
-	if (maintenance && json_is_true(maintenance) != json_is_true(json_object_get(app, "maintenance"))) {
+	if (maintenance &&
+	    json_is_true(maintenance) != json_is_true(json_object_get(app, "maintenance"))) {
 		json_object_set_new(app, "maintenance", json_boolean(json_is_true(maintenance)));
 		effect(call, app, "maintenance %s", json_is_true(maintenance) ? "on" : "off");
 	}
@@ -135,9 +137,9 @@ static void change(struct call *call)
 
 static void forget_all_of(struct world *world, const json_t *app)
 {
-	static const char *const owned[] = {"attachments", "formation", "dynos", "releases", "slugs",
-	                                    "collaborators", "features", "drains", "couplings",
-	                                    "snis", "domains"};
+	static const char *const owned[] = {"attachments", "formation",     "dynos",    "releases",
+	                                    "slugs",       "collaborators", "features", "drains",
+	                                    "couplings",   "snis",          "domains"};
 
 	for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) {
 		json_t *all = world_list(world, owned[k]);

@@ -5,15 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-json_t *attachment_make(struct world *world, const json_t *addon, const json_t *app, const char *name)
+json_t *attachment_make(struct world *world, const json_t *addon, const json_t *app,
+                        const char *name)
 {
 	return world_add(world, "attachments",
-	                 json_pack("{s:{s:s, s:s, s:O}, s:o, s:o, s:o, s:s, s:n, s:o, s:n, s:n}", "addon",
-	                           "id", text_of(addon, "id"), "name", text_of(addon, "name"), "app",
-	                           json_object_get(addon, "app"), "app", reference_to(app),
-	                           "created_at", new_time(), "id", new_id(), "name", name,
-	                           "namespace", "updated_at", new_time(), "web_url",
-	                           "log_input_url"));
+	                 json_pack("{s:{s:s, s:s, s:O}, s:o, s:o, s:o, s:s, s:n, s:o, s:n, s:n}",
+	                           "addon", "id", text_of(addon, "id"), "name",
+	                           text_of(addon, "name"), "app", json_object_get(addon, "app"),
+	                           "app", reference_to(app), "created_at", new_time(), "id",
+	                           new_id(), "name", name, "namespace", "updated_at", new_time(),
+	                           "web_url", "log_input_url"));
 }
 
 static json_t *shown(struct call *call, const json_t *attachment)
@@ -23,7 +24,8 @@ static json_t *shown(struct call *call, const json_t *attachment)
 	const char *key;
 
 	if (call->with_plan)
-		json_object_set(json_object_get(copy, "addon"), "plan", json_object_get(addon, "plan"));
+		json_object_set(json_object_get(copy, "addon"), "plan",
+		                json_object_get(addon, "plan"));
 	if (call->with_vars) {
 		json_t *vars = attachment_vars(call->world, attachment), *names = json_array();
 		json_object_foreach(vars, key, value)
@@ -39,10 +41,11 @@ static void list_where(struct call *call, const json_t *app, const json_t *addon
 	json_t *all = json_array(), *attachment;
 	size_t i;
 
-	json_array_foreach(world_list(call->world, "attachments"), i, attachment)
-		if (world_is_of(attachment, app) &&
-		    (!addon || strcmp(text_of(attachment, "addon.id"), text_of(addon, "id")) == 0))
-			json_array_append_new(all, shown(call, attachment));
+	json_array_foreach(world_list(call->world, "attachments"), i,
+	                   attachment) if (world_is_of(attachment, app) &&
+	                                   (!addon || strcmp(text_of(attachment, "addon.id"),
+	                                                     text_of(addon, "id")) == 0))
+		json_array_append_new(all, shown(call, attachment));
 	reply(call, 200, all);
 }
 
@@ -74,9 +77,9 @@ static void answer_one(struct call *call, const json_t *attachment)
 	if (attachment)
 		reply(call, 200, shown(call, attachment));
 	else
-		reply(call, 404, json_pack("{s:s, s:s, s:s}", "resource", "add_on attachment", "id",
-		                           "not_found", "message",
-		                           "Couldn't find that add on attachment."));
+		reply(call, 404,
+		      json_pack("{s:s, s:s, s:s}", "resource", "add_on attachment", "id",
+		                "not_found", "message", "Couldn't find that add on attachment."));
 }
 
 static void show(struct call *call)
@@ -101,10 +104,11 @@ static bool is_last_of_billing_app(struct world *world, const json_t *attachment
 
 	if (!addon || !world_is_of(attachment, json_object_get(addon, "app")))
 		return false;
-	json_array_foreach(world_list(world, "attachments"), i, other)
-		if (other != attachment && world_is_of(other, json_object_get(attachment, "app")) &&
-		    strcmp(text_of(other, "addon.id"), text_of(addon, "id")) == 0)
-			return false;
+	json_array_foreach(world_list(world, "attachments"), i,
+	                   other) if (other != attachment &&
+	                              world_is_of(other, json_object_get(attachment, "app")) &&
+	                              strcmp(text_of(other, "addon.id"), text_of(addon, "id")) ==
+	                                      0) return false;
 	return true;
 }
 
@@ -113,7 +117,8 @@ static bool detach(struct call *call, json_t *app, json_t *attachment)
 	char text[160];
 
 	if (is_last_of_billing_app(call->world, attachment)) {
-		refuse(call, 422, "invalid_params", "Cannot destroy last attachment to billing app");
+		refuse(call, 422, "invalid_params",
+		       "Cannot destroy last attachment to billing app");
 		return false;
 	}
 	snprintf(text, sizeof text, "Detach %s", text_of(attachment, "name"));
@@ -142,7 +147,8 @@ static bool make_room(struct call *call, json_t *app, const json_t *addon, const
 		return false;
 	}
 	if (strcmp(text_of(call->body, "confirm"), text_of(app, "name")) != 0) {
-		refuse(call, 400, "confirmation_required", "%s is attached to another add-on", name);
+		refuse(call, 400, "confirmation_required", "%s is attached to another add-on",
+		       name);
 		return false;
 	}
 	return detach(call, app, old);
@@ -151,7 +157,8 @@ static bool make_room(struct call *call, json_t *app, const json_t *addon, const
 static void create(struct call *call)
 {
 	json_t *app = world_find(call->world, "apps", identity(json_object_get(call->body, "app")));
-	json_t *addon = world_find(call->world, "addons", identity(json_object_get(call->body, "addon")));
+	json_t *addon =
+		world_find(call->world, "addons", identity(json_object_get(call->body, "addon")));
 	const char *name = text_of(call->body, "name");
 	char made[96], text[160];
 
@@ -189,7 +196,8 @@ static void destroy(struct call *call)
 
 static void resolve(struct call *call)
 {
-	const char *wanted = text_of(call->body, "addon_attachment"), *colons = strstr(wanted, "::");
+	const char *wanted = text_of(call->body, "addon_attachment"),
+		   *colons = strstr(wanted, "::");
 	char owner[64];
 	json_t *app, *found, *item;
 	size_t i;
@@ -199,7 +207,8 @@ static void resolve(struct call *call)
 	if (colons)
 		wanted = colons + 2;
 	found = world_find_of(call->world, "attachments", app, wanted);
-	json_array_foreach(world_list(call->world, "attachments"), i, item) {
+	json_array_foreach(world_list(call->world, "attachments"), i, item)
+	{
 		char var[128];
 		snprintf(var, sizeof var, "%s_URL", text_of(item, "name"));
 		if (!found && world_is_of(item, app) &&

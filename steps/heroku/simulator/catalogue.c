@@ -41,20 +41,22 @@ static json_t *add_service(struct world *world, const char *name)
 	                           "cli_plugin_name", "created_at", new_time(), "human_name", name,
 	                           "id", new_id(), "name", name, "state", "ga",
 	                           "supports_multiple_installations", 1, "supports_sharing", 1,
-	                           "updated_at", new_time(), "supported_generations", json_array()));
+	                           "updated_at", new_time(), "supported_generations",
+	                           json_array()));
 }
 
 static void add_plan(struct world *world, size_t i)
 {
 	json_t *service = add_service(world, plans[i].service);
 	json_t *plan = json_pack(
-		"{s:o, s:o, s:[], s:b, s:s, s:s, s:o, s:b, s:b, s:s++, s:{s:i, s:b, s:s}, s:b, s:s, s:o, s:b}",
-		"addon_service", reference_to(service), "created_at", new_time(), "compliance", "default",
-		0, "description", plans[i].title, "human_name", plans[i].title, "id", new_id(),
-		"installable_inside_private_network", 1, "installable_outside_private_network", 1, "name",
-		plans[i].service, ":", plans[i].plan, "price", "cents", plans[i].cents, "contract", 0,
-		"unit", "month", "space_default", 0, "state", "ga", "updated_at", new_time(), "visible",
-		1);
+		"{s:o, s:o, s:[], s:b, s:s, s:s, s:o, s:b, s:b, s:s++, s:{s:i, s:b, s:s}, s:b, "
+	        "s:s, s:o, s:b}",
+		"addon_service", reference_to(service), "created_at", new_time(), "compliance",
+		"default", 0, "description", plans[i].title, "human_name", plans[i].title, "id",
+		new_id(), "installable_inside_private_network", 1,
+		"installable_outside_private_network", 1, "name", plans[i].service, ":",
+		plans[i].plan, "price", "cents", plans[i].cents, "contract", 0, "unit", "month",
+		"space_default", 0, "state", "ga", "updated_at", new_time(), "visible", 1);
 
 	if (plans[i].only_region)
 		json_object_set_new(plan, "_only_region", json_string(plans[i].only_region));
@@ -68,8 +70,10 @@ static void add_capabilities(struct world *world, size_t p)
 
 	if (world_find_by(world, "capabilities", "addon_service.name", plans[p].service))
 		return;
-	json_array_foreach(world_list(world, "regions"), i, region) {
-		if (plans[p].only_region && strcmp(plans[p].only_region, text_of(region, "name")) != 0)
+	json_array_foreach(world_list(world, "regions"), i, region)
+	{
+		if (plans[p].only_region &&
+		    strcmp(plans[p].only_region, text_of(region, "name")) != 0)
 			continue;
 		world_add(world, "capabilities",
 		          json_pack("{s:o, s:b, s:O, s:O}", "id", new_id(),
@@ -82,17 +86,17 @@ void world_fill_catalogue(struct world *world)
 {
 	for (size_t i = 0; i < sizeof regions / sizeof *regions; i++)
 		world_add(world, "regions",
-		          json_pack("{s:s, s:o, s:s, s:o, s:s, s:s, s:b, s:{s:s, s:s}, s:o}", "country",
-		                    regions[i].country, "created_at", new_time(), "description",
-		                    regions[i].text, "id", new_id(), "locale", regions[i].locale,
-		                    "name", regions[i].name, "private_capable", 0, "provider", "name",
-		                    "amazon-web-services", "region", regions[i].provider, "updated_at",
-		                    new_time()));
+		          json_pack("{s:s, s:o, s:s, s:o, s:s, s:s, s:b, s:{s:s, s:s}, s:o}",
+		                    "country", regions[i].country, "created_at", new_time(),
+		                    "description", regions[i].text, "id", new_id(), "locale",
+		                    regions[i].locale, "name", regions[i].name, "private_capable",
+		                    0, "provider", "name", "amazon-web-services", "region",
+		                    regions[i].provider, "updated_at", new_time()));
 	for (size_t i = 0; i < sizeof stacks / sizeof *stacks; i++)
 		world_add(world, "stacks",
-		          json_pack("{s:b, s:o, s:o, s:s, s:s, s:o}", "default", i == 0, "created_at",
-		                    new_time(), "id", new_id(), "name", stacks[i], "state", "public",
-		                    "updated_at", new_time()));
+		          json_pack("{s:b, s:o, s:o, s:s, s:s, s:o}", "default", i == 0,
+		                    "created_at", new_time(), "id", new_id(), "name", stacks[i],
+		                    "state", "public", "updated_at", new_time()));
 	for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
 		add_plan(world, i);
 		add_capabilities(world, i);

@@ -8,7 +8,8 @@
 
 json_t *attachment_vars(struct world *world, const json_t *attachment)
 {
-	json_t *vars = json_object(), *addon = world_find(world, "addons", text_of(attachment, "addon.id"));
+	json_t *vars = json_object(),
+	       *addon = world_find(world, "addons", text_of(attachment, "addon.id"));
 	char name[160];
 
 	snprintf(name, sizeof name, "%s_URL", text_of(attachment, "name"));
@@ -22,18 +23,20 @@ static json_t *vars_of_attachments(struct world *world, const json_t *app)
 	json_t *all = json_object(), *attachment;
 	size_t i;
 
-	json_array_foreach(world_list(world, "attachments"), i, attachment)
-		if (world_is_of(attachment, app)) {
-			json_t *vars = attachment_vars(world, attachment);
-			json_object_update(all, vars);
-			json_decref(vars);
-		}
+	json_array_foreach(world_list(world, "attachments"), i,
+	                   attachment) if (world_is_of(attachment, app))
+	{
+		json_t *vars = attachment_vars(world, attachment);
+		json_object_update(all, vars);
+		json_decref(vars);
+	}
 	return all;
 }
 
 json_t *config_of(struct world *world, const json_t *app)
 {
-	json_t *all = json_copy(json_object_get(app, "_config")), *vars = vars_of_attachments(world, app);
+	json_t *all = json_copy(json_object_get(app, "_config")),
+	       *vars = vars_of_attachments(world, app);
 
 	json_object_update(all, vars);
 	json_decref(vars);
@@ -62,12 +65,14 @@ static bool changes_are_good(struct call *call, const json_t *app)
 	const char *key;
 	bool good = true;
 
-	json_object_foreach(call->body, key, value) {
+	json_object_foreach(call->body, key, value)
+	{
 		if (!key_is_good(key) || (!json_is_string(value) && !json_is_null(value))) {
 			refuse(call, 422, "invalid_params", "Config var %s is not valid", key);
 			good = false;
 		} else if (json_object_get(owned, key)) {
-			refuse(call, 422, "invalid_params", "Cannot overwrite attachment values %s.", key);
+			refuse(call, 422, "invalid_params",
+			       "Cannot overwrite attachment values %s.", key);
 			good = false;
 		}
 		if (!good)
@@ -92,7 +97,8 @@ static void change(struct call *call)
 	}
 	if (!changes_are_good(call, app))
 		return;
-	json_object_foreach(call->body, key, value) {
+	json_object_foreach(call->body, key, value)
+	{
 		if (json_is_null(value))
 			json_object_del(own, key);
 		else

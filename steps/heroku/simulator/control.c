@@ -52,8 +52,9 @@ static void remove_fault(struct call *call)
 	char id[24];
 
 	for (size_t i = json_array_size(call->world->faults); i > 0; i--) {
-		snprintf(id, sizeof id, "%d", (int)json_integer_value(json_object_get(
-						      json_array_get(call->world->faults, i - 1), "id")));
+		snprintf(id, sizeof id, "%d",
+		         (int)json_integer_value(json_object_get(
+				 json_array_get(call->world->faults, i - 1), "id")));
 		if (strcmp(id, call->part[0]) == 0)
 			json_array_remove(call->world->faults, i - 1);
 	}
@@ -89,8 +90,7 @@ static void hold(struct world *world, json_t *fault)
 		size_t i;
 		pthread_cond_wait(&world->changed, &world->lock);
 		there = false;
-		json_array_foreach(world->faults, i, item)
-			there = there || item == fault;
+		json_array_foreach(world->faults, i, item) there = there || item == fault;
 	}
 }
 
@@ -153,8 +153,8 @@ static void replication(struct call *call)
 		return;
 	}
 	if (scratch_query(&cluster->scratch,
-	                  paused ? "SELECT pg_wal_replay_pause()" : "SELECT pg_wal_replay_resume()", NULL, 0,
-	                  &err))
+	                  paused ? "SELECT pg_wal_replay_pause()" : "SELECT pg_wal_replay_resume()",
+	                  NULL, 0, &err))
 		reply(call, 200, json_pack("{s:b}", "paused", paused));
 	else
 		refuse(call, 422, "unprocessable_entity", "%s", err.text);
@@ -165,9 +165,9 @@ static bool all_settled(struct world *world)
 	json_t *addon;
 	size_t i;
 
-	json_array_foreach(world_list(world, "addons"), i, addon)
-		if (strcmp(text_of(addon, "state"), "provisioning") == 0)
-			return false;
+	json_array_foreach(world_list(world, "addons"), i,
+	                   addon) if (strcmp(text_of(addon, "state"), "provisioning") ==
+	                              0) return false;
 	return true;
 }
 
@@ -176,20 +176,23 @@ static void seed(struct call *call)
 	json_t *asked, *item, *answers = json_array();
 	size_t i;
 
-	json_array_foreach(json_object_get(call->body, "apps"), i, asked)
-		if (!seed_app(call, asked)) {
-			json_decref(answers);
-			return;
-		}
+	json_array_foreach(json_object_get(call->body, "apps"), i,
+	                   asked) if (!seed_app(call, asked))
+	{
+		json_decref(answers);
+		return;
+	}
 	while (!all_settled(call->world) && !call->world->stopping)
 		pthread_cond_wait(&call->world->changed, &call->world->lock);
-	json_array_foreach(json_object_get(call->body, "apps"), i, item) {
+	json_array_foreach(json_object_get(call->body, "apps"), i, item)
+	{
 		json_t *app = world_find(call->world, "apps", text_of(item, "name"));
 		json_t *config = config_of(call->world, app);
-		json_array_append_new(answers, json_pack("{s:s, s:s, s:s, s:s}", "name", text_of(app, "name"),
-		                                         "id", text_of(app, "id"), "database_url",
-		                                         text_of(config, "DATABASE_URL"), "web_url",
-		                                         text_of(app, "web_url")));
+		json_array_append_new(answers,
+		                      json_pack("{s:s, s:s, s:s, s:s}", "name",
+		                                text_of(app, "name"), "id", text_of(app, "id"),
+		                                "database_url", text_of(config, "DATABASE_URL"),
+		                                "web_url", text_of(app, "web_url")));
 		json_decref(config);
 	}
 	reply(call, 201, json_pack("{s:o}", "apps", answers));

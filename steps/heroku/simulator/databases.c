@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The servers behind heroku-postgresql add-ons, and the jobs that make and change them. */
-#include "steps/heroku/simulator/world.h"
 #include "engine/base/clock.h"
+#include "steps/heroku/simulator/world.h"
 #include "steps/postgres/program.h"
 
 #include <libpq-fe.h>
@@ -51,7 +51,8 @@ int64_t cluster_behind(struct world *world, const json_t *addon)
 	struct cluster *leader = cluster_of(world, text_of(addon, "_leader"));
 	int64_t assigned, replayed;
 
-	if (!*text_of(addon, "_leader") || !own || !leader || !number_of(&own->scratch, sql, &replayed) ||
+	if (!*text_of(addon, "_leader") || !own || !leader ||
+	    !number_of(&own->scratch, sql, &replayed) ||
 	    !number_of(&leader->scratch, sql, &assigned))
 		return -1;
 	return assigned > replayed ? assigned - replayed : 0;
@@ -62,7 +63,8 @@ static bool make_cluster(struct world *world, struct cluster *cluster, const str
                          const char *id, struct error *err)
 {
 	if (leader)
-		return scratch_follow(&cluster->scratch, &leader->scratch, world->state_dir, id, err);
+		return scratch_follow(&cluster->scratch, &leader->scratch, world->state_dir, id,
+		                      err);
 	return scratch_make(&cluster->scratch, world->state_dir, id, err) &&
 	       scratch_query(&cluster->scratch,
 	                     "CREATE TABLE visits (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), "
@@ -164,17 +166,42 @@ static bool dump_or_restore(const char *url, const char *file, bool restore, str
 {
 	char *wrong = NULL;
 	PQconninfoOption *options = PQconninfoParse(url, &wrong);
-	const char *const dump[] = {"-Fc", "-x", "-O", "-f", file, "-h", option_of(options, "host"), "-p",
-	                            option_of(options, "port"), "-U", option_of(options, "user"), "-w",
-	                            "-d", option_of(options, "dbname"), NULL};
-	const char *const load[] = {"-x", "-O", "-c", "--if-exists", "-h", option_of(options, "host"),
-	                            "-p", option_of(options, "port"), "-U", option_of(options, "user"),
-	                            "-w", "-d", option_of(options, "dbname"), file, NULL};
+	const char *const dump[] = {"-Fc",
+	                            "-x",
+	                            "-O",
+	                            "-f",
+	                            file,
+	                            "-h",
+	                            option_of(options, "host"),
+	                            "-p",
+	                            option_of(options, "port"),
+	                            "-U",
+	                            option_of(options, "user"),
+	                            "-w",
+	                            "-d",
+	                            option_of(options, "dbname"),
+	                            NULL};
+	const char *const load[] = {"-x",
+	                            "-O",
+	                            "-c",
+	                            "--if-exists",
+	                            "-h",
+	                            option_of(options, "host"),
+	                            "-p",
+	                            option_of(options, "port"),
+	                            "-U",
+	                            option_of(options, "user"),
+	                            "-w",
+	                            "-d",
+	                            option_of(options, "dbname"),
+	                            file,
+	                            NULL};
 	char log[400];
 	snprintf(log, sizeof log, "%s.log", file);
 	struct program program = {.name = restore ? "pg_restore" : "pg_dump",
 	                          .arguments = restore ? load : dump,
-	                          .password = option_of(options, "password"), .log_path = log};
+	                          .password = option_of(options, "password"),
+	                          .log_path = log};
 	bool good = options ? program_run(&program, err)
 	                    : fail(err, ERROR_FAILED, "the connection string cannot be read");
 
@@ -204,8 +231,8 @@ void transfer_run(struct world *world, const char *uuid)
 	json_object_set_new(transfer, "updated_at", new_time());
 	json_object_set_new(transfer, "succeeded", json_boolean(good));
 	json_object_set_new(transfer, "logs",
-	                    json_pack("[{s:o, s:s, s:s}]", "created_at", new_time(), "level", "info",
-	                              "message", good ? "done" : err.text));
+	                    json_pack("[{s:o, s:s, s:s}]", "created_at", new_time(), "level",
+	                              "info", "message", good ? "done" : err.text));
 }
 
 bool jobs_run_one(struct world *world)

@@ -15,11 +15,11 @@ json_t *domain_make(struct world *world, const json_t *app, const char *hostname
 	sodium_bin2hex(hex, sizeof hex, noise, sizeof noise);
 	snprintf(cname, sizeof cname, "%s.herokudns.com", hex);
 	return world_add(world, "domains",
-	                 json_pack("{s:n, s:n, s:o, s:s, s:o, s:s, s:o, s:s, s:o, s:s, s:n}", "acm_status",
-	                           "acm_status_reason", "app", reference_to(app), "cname", cname,
-	                           "created_at", new_time(), "hostname", hostname, "id", new_id(),
-	                           "kind", "custom", "updated_at", new_time(), "status", "succeeded",
-	                           "sni_endpoint"));
+	                 json_pack("{s:n, s:n, s:o, s:s, s:o, s:s, s:o, s:s, s:o, s:s, s:n}",
+	                           "acm_status", "acm_status_reason", "app", reference_to(app),
+	                           "cname", cname, "created_at", new_time(), "hostname", hostname,
+	                           "id", new_id(), "kind", "custom", "updated_at", new_time(),
+	                           "status", "succeeded", "sni_endpoint"));
 }
 
 static void list(struct call *call)
@@ -55,11 +55,11 @@ static void add(struct call *call)
 		refuse(call, 422, "invalid_params", "hostname and sni_endpoint are required");
 		return;
 	}
-	if (world_find_by(call->world, "domains", "hostname", hostname))
-		{
-			refuse(call, 422, "invalid_params", "%s is currently in use by another app.", hostname);
-			return;
-		}
+	if (world_find_by(call->world, "domains", "hostname", hostname)) {
+		refuse(call, 422, "invalid_params", "%s is currently in use by another app.",
+		       hostname);
+		return;
+	}
 	json_t *domain = domain_make(call->world, app, hostname);
 	bind_certificate(call, app, domain);
 	effect(call, app, "add domain %s", hostname);
@@ -105,7 +105,8 @@ static void add_sni(struct call *call)
 
 	if (!app)
 		return;
-	if (!strstr(chain, "BEGIN CERTIFICATE") || !strstr(text_of(call->body, "private_key"), "PRIVATE KEY")) {
+	if (!strstr(chain, "BEGIN CERTIFICATE") ||
+	    !strstr(text_of(call->body, "private_key"), "PRIVATE KEY")) {
 		refuse(call, 422, "invalid_params", "The certificate or the key is not PEM.");
 		return;
 	}
@@ -113,13 +114,14 @@ static void add_sni(struct call *call)
 	name = json_string(made);
 	json_t *sni = world_add(
 		call->world, "snis",
-		json_pack("{s:s, s:o, s:o, s:o, s:o, s:n, s:[], s:o, s:{s:b, s:[], s:o, s:s, s:b, s:o, s:s, "
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:n, s:[], s:o, s:{s:b, s:[], s:o, s:s, s:b, "
+	                  "s:o, s:s, "
 	                  "s:o}}",
-	                  "certificate_chain", chain, "created_at", new_time(), "id", new_id(), "name",
-	                  name, "updated_at", new_time(), "display_name", "domains", "app",
-	                  reference_to(app), "ssl_cert", "ca_signed?", 0, "cert_domains", "expires_at",
-	                  new_time(), "issuer", "unknown", "self_signed?", 1, "starts_at", new_time(),
-	                  "subject", "unknown", "id", new_id()));
+	                  "certificate_chain", chain, "created_at", new_time(), "id", new_id(),
+	                  "name", name, "updated_at", new_time(), "display_name", "domains", "app",
+	                  reference_to(app), "ssl_cert", "ca_signed?", 0, "cert_domains",
+	                  "expires_at", new_time(), "issuer", "unknown", "self_signed?", 1,
+	                  "starts_at", new_time(), "subject", "unknown", "id", new_id()));
 	effect(call, app, "add certificate %s", made);
 	reply(call, 201, visible(sni));
 }

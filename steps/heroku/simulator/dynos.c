@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Formation and dynos. */
-#include "steps/heroku/simulator/world.h"
 #include "engine/base/clock.h"
+#include "steps/heroku/simulator/world.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +20,14 @@ json_t *dyno_make(struct world *world, const json_t *app, const char *type, int 
 	char name[160];
 
 	snprintf(name, sizeof name, "%s.%d", type, number);
-	return world_add(world, "dynos",
-	                 json_pack("{s:n, s:s, s:o, s:o, s:s, s:{s:o, s:i}, s:o, s:s, s:s, s:s, s:o, s:I}",
-	                           "attach_url", "command", command, "created_at", new_time(), "id",
-	                           new_id(), "name", name, "release", "id", new_id(), "version", 1,
-	                           "app", reference_to(app), "size", "standard-1X", "state",
-	                           "starting", "type", type, "updated_at", new_time(), "_up_at",
-	                           (json_int_t)(clock_real_ms() + START_MS)));
+	return world_add(
+		world, "dynos",
+		json_pack("{s:n, s:s, s:o, s:o, s:s, s:{s:o, s:i}, s:o, s:s, s:s, s:s, s:o, s:I}",
+	                  "attach_url", "command", command, "created_at", new_time(), "id",
+	                  new_id(), "name", name, "release", "id", new_id(), "version", 1, "app",
+	                  reference_to(app), "size", "standard-1X", "state", "starting", "type",
+	                  type, "updated_at", new_time(), "_up_at",
+	                  (json_int_t)(clock_real_ms() + START_MS)));
 }
 
 static void fit_dynos(struct world *world, const json_t *app, const json_t *formation)
@@ -54,14 +55,13 @@ json_t *formation_set(struct world *world, const json_t *app, const char *type, 
 
 	snprintf(command, sizeof command, "bin/%s", type);
 	if (!formation)
-		formation = world_add(world, "formation",
-		                      json_pack("{s:o, s:s, s:o, s:{s:s, s:s}, s:o, s:i, s:s, s:s, s:o}",
-		                                "app", reference_to(app), "command", command,
-		                                "created_at", new_time(), "dyno_size", "id",
-		                                "f1c3c2f0-0c5e-4c7c-9a7e-0d8f5d0c0002", "name",
-		                                "standard-1X", "id", new_id(), "quantity", 0, "size",
-		                                "standard-1X", "type", type, "updated_at",
-		                                new_time()));
+		formation = world_add(
+			world, "formation",
+			json_pack("{s:o, s:s, s:o, s:{s:s, s:s}, s:o, s:i, s:s, s:s, s:o}", "app",
+		                  reference_to(app), "command", command, "created_at", new_time(),
+		                  "dyno_size", "id", "f1c3c2f0-0c5e-4c7c-9a7e-0d8f5d0c0002", "name",
+		                  "standard-1X", "id", new_id(), "quantity", 0, "size",
+		                  "standard-1X", "type", type, "updated_at", new_time()));
 	json_object_set_new(formation, "quantity", json_integer(quantity));
 	json_object_set_new(formation, "updated_at", new_time());
 	fit_dynos(world, app, formation);
@@ -125,8 +125,10 @@ static void update_formation(struct call *call)
 	json_t *app = app_of(call), *update, *all = json_array();
 	size_t i;
 
-	json_array_foreach(json_object_get(call->body, "updates"), i, update) {
-		json_t *formation = app ? update_one(call, app, text_of(update, "type"), update) : NULL;
+	json_array_foreach(json_object_get(call->body, "updates"), i, update)
+	{
+		json_t *formation =
+			app ? update_one(call, app, text_of(update, "type"), update) : NULL;
 		if (!formation) {
 			json_decref(all);
 			return;
@@ -142,7 +144,8 @@ static void update_formation(struct call *call)
 static void show_formation(struct call *call)
 {
 	json_t *app = app_of(call);
-	json_t *formation = app ? world_find_of(call->world, "formation", app, call->part[1]) : NULL;
+	json_t *formation =
+		app ? world_find_of(call->world, "formation", app, call->part[1]) : NULL;
 
 	if (formation)
 		reply(call, 200, visible(formation));
@@ -171,9 +174,9 @@ static void list_dynos(struct call *call)
 	json_t *app = app_of(call), *all = json_array(), *dyno;
 	size_t i;
 
-	json_array_foreach(world_list(call->world, "dynos"), i, dyno)
-		if (app && world_is_of(dyno, app))
-			json_array_append_new(all, shown(dyno));
+	json_array_foreach(world_list(call->world, "dynos"), i,
+	                   dyno) if (app && world_is_of(dyno, app))
+		json_array_append_new(all, shown(dyno));
 	if (app)
 		reply(call, 200, all);
 	else
@@ -205,9 +208,8 @@ static void restart_all(struct call *call)
 
 	if (!app)
 		return;
-	json_array_foreach(world_list(call->world, "dynos"), i, dyno)
-		if (world_is_of(dyno, app))
-			restart(dyno);
+	json_array_foreach(world_list(call->world, "dynos"), i, dyno) if (world_is_of(dyno, app))
+		restart(dyno);
 	effect(call, app, "restart all dynos");
 	reply(call, 202, json_object());
 }
@@ -225,7 +227,8 @@ static void stop_dyno(struct call *call)
 		return;
 	}
 	effect(call, app, "stop dyno %s", text_of(dyno, "name"));
-	if (strcmp(text_of(dyno, "type"), "run") == 0 || strcmp(text_of(dyno, "type"), "scheduler") == 0)
+	if (strcmp(text_of(dyno, "type"), "run") == 0 ||
+	    strcmp(text_of(dyno, "type"), "scheduler") == 0)
 		world_remove(call->world, "dynos", dyno);
 	else
 		restart(dyno);

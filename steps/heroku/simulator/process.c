@@ -59,15 +59,16 @@ static bool open_doors(struct world *world, const struct simulator_options *opti
 		good = key != NULL;
 	}
 	doors[1] = good ? router_start(world, options->router_port, NULL, NULL, err) : NULL;
-	doors[2] = good && cert ? router_start(world, options->router_tls_port, cert, key, err) : NULL;
+	doors[2] =
+		good && cert ? router_start(world, options->router_tls_port, cert, key, err) : NULL;
 	world->router_port = port_of(doors[1]);
 	doors[0] = doors[1] ? server_start(world, options->api_port, err) : NULL;
 	arena_free(&arena);
 	return doors[0] && (!cert || doors[2]);
 }
 
-static _Noreturn void serve(const struct simulator_options *options, const char *state_dir, int ready,
-                            pid_t parent)
+static _Noreturn void serve(const struct simulator_options *options, const char *state_dir,
+                            int ready, pid_t parent)
 {
 	struct world *world = calloc(1, sizeof *world);
 	struct MHD_Daemon *doors[3] = {0};
@@ -118,21 +119,25 @@ static bool prepare(struct simulator *simulator, const struct simulator_options 
 	gid_t group;
 
 	if (options->state_dir) {
-		snprintf(simulator->state_dir, sizeof simulator->state_dir, "%s", options->state_dir);
+		snprintf(simulator->state_dir, sizeof simulator->state_dir, "%s",
+		         options->state_dir);
 		if (mkdir(simulator->state_dir, 0711) != 0 && errno != EEXIST)
-			return fail(err, ERROR_FAILED, "make %s: %s", simulator->state_dir, strerror(errno));
+			return fail(err, ERROR_FAILED, "make %s: %s", simulator->state_dir,
+			            strerror(errno));
 	} else {
 		snprintf(simulator->state_dir, sizeof simulator->state_dir, "%s/plan-sim-XXXXXX",
 		         temporary && *temporary ? temporary : "/tmp");
 		if (!mkdtemp(simulator->state_dir))
-			return fail(err, ERROR_FAILED, "make a state directory: %s", strerror(errno));
+			return fail(err, ERROR_FAILED, "make a state directory: %s",
+			            strerror(errno));
 		simulator->made_state_dir = true;
 	}
 	/* The account of the databases must be able to pass through. */
 	chmod(simulator->state_dir, 0711);
 	program_account(&user, &group);
 	snprintf(dumps, sizeof dumps, "%s/dumps", simulator->state_dir);
-	if ((mkdir(dumps, 0700) != 0 && errno != EEXIST) || (geteuid() == 0 && chown(dumps, user, group) != 0))
+	if ((mkdir(dumps, 0700) != 0 && errno != EEXIST) ||
+	    (geteuid() == 0 && chown(dumps, user, group) != 0))
 		return fail(err, ERROR_FAILED, "make %s: %s", dumps, strerror(errno));
 	return true;
 }
@@ -146,7 +151,8 @@ bool simulator_spawn(struct simulator *simulator, const struct simulator_options
 
 	*simulator = (struct simulator){0};
 	if (sodium_init() < 0 || !prepare(simulator, options, err) || pipe2(pipes, O_CLOEXEC) != 0)
-		return err->kind ? false : fail(err, ERROR_FAILED, "the simulator cannot be started");
+		return err->kind ? false
+		                 : fail(err, ERROR_FAILED, "the simulator cannot be started");
 	fflush(NULL);
 	simulator->pid = fork();
 	if (simulator->pid == 0) {
@@ -190,9 +196,13 @@ bool simulator_sandbox(const struct simulator_options *options, struct error *er
 	sigprocmask(SIG_BLOCK, &ends, NULL);
 	if (!simulator_spawn(&simulator, options, err))
 		return false;
-	printf("export HEROKU_API_KEY=sandbox\nexport HEROKU_API_URL=%s\nexport HEROKU_DATA_URL=%s\n"
-	       "# router: http://127.0.0.1:%d/APP/\n",
-	       simulator.base_url, simulator.base_url, simulator.router_port);
+	/* The CLI takes scheme and port of the Data API from HEROKU_HOST, and only a host name
+	 * here. */
+	printf("export HEROKU_HOST=%s\nexport HEROKU_DATA_HOST=127.0.0.1\n"
+	       "export HEROKU_API_KEY=sandbox\nexport DISABLE_TELEMETRY=true\n"
+	       "export HEROKU_SKIP_NEW_VERSION_CHECK=1\n"
+	       "# apps answer at http://127.0.0.1:%d/APP/\n",
+	       simulator.base_url, simulator.router_port);
 	fflush(stdout);
 	sigwait(&ends, &which);
 	simulator_stop(&simulator);

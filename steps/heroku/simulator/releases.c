@@ -2,8 +2,8 @@
 /* Releases and slugs. */
 #include "steps/heroku/simulator/world.h"
 
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *current_release(struct world *world, const json_t *app)
@@ -11,9 +11,8 @@ static json_t *current_release(struct world *world, const json_t *app)
 	json_t *release, *newest = NULL;
 	size_t i;
 
-	json_array_foreach(world_list(world, "releases"), i, release)
-		if (world_is_of(release, app))
-			newest = release;
+	json_array_foreach(world_list(world, "releases"), i, release) if (world_is_of(release, app))
+		newest = release;
 	return newest;
 }
 
@@ -22,9 +21,9 @@ static void start_types(struct world *world, const json_t *app, const json_t *sl
 	const char *type;
 	json_t *command;
 
-	json_object_foreach(json_object_get(slug, "process_types"), type, command)
-		if (!world_find_of(world, "formation", app, type))
-			formation_set(world, app, type, strcmp(type, "web") == 0 ? 1 : 0);
+	json_object_foreach(json_object_get(slug, "process_types"), type,
+	                    command) if (!world_find_of(world, "formation", app, type))
+		formation_set(world, app, type, strcmp(type, "web") == 0 ? 1 : 0);
 }
 
 json_t *release_make(struct world *world, json_t *app, const char *description, const json_t *slug)
@@ -35,9 +34,8 @@ json_t *release_make(struct world *world, json_t *app, const char *description, 
 	json_t *of = last ? json_incref(json_object_get(last, "slug")) : json_null();
 	size_t i;
 
-	json_array_foreach(world_list(world, "addons"), i, addon)
-		if (world_is_of(addon, app))
-			json_array_append(names, json_object_get(json_object_get(addon, "plan"), "name"));
+	json_array_foreach(world_list(world, "addons"), i, addon) if (world_is_of(addon, app))
+		json_array_append(names, json_object_get(json_object_get(addon, "plan"), "name"));
 	if (last)
 		json_object_set_new(last, "current", json_false());
 	if (slug) {
@@ -46,16 +44,17 @@ json_t *release_make(struct world *world, json_t *app, const char *description, 
 		start_types(world, app, slug);
 	}
 	json_object_set_new(app, "released_at", new_time());
-	return world_add(
-		world, "releases",
-		json_pack("{s:o, s:[], s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:{s:s, s:s}, s:I, s:b, s:n, "
-	                  "s:b, s:o}",
-	                  "addon_plan_names", names, "artifacts", "app", reference_to(app),
-	                  "created_at", new_time(), "description", description, "id", new_id(),
-	                  "updated_at", new_time(), "slug", of, "status", "succeeded", "user", "id",
-	                  text_of(account, "id"), "email", text_of(account, "email"), "version",
-	                  version, "current", 1, "output_stream_url", "eligible_for_rollback", 1,
-	                  "_config", json_deep_copy(json_object_get(app, "_config"))));
+	return world_add(world, "releases",
+	                 json_pack("{s:o, s:[], s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:{s:s, s:s}, "
+	                           "s:I, s:b, s:n, "
+	                           "s:b, s:o}",
+	                           "addon_plan_names", names, "artifacts", "app", reference_to(app),
+	                           "created_at", new_time(), "description", description, "id",
+	                           new_id(), "updated_at", new_time(), "slug", of, "status",
+	                           "succeeded", "user", "id", text_of(account, "id"), "email",
+	                           text_of(account, "email"), "version", version, "current", 1,
+	                           "output_stream_url", "eligible_for_rollback", 1, "_config",
+	                           json_deep_copy(json_object_get(app, "_config"))));
 }
 
 json_t *slug_make(struct world *world, const json_t *app, const json_t *asked)
@@ -100,10 +99,11 @@ static json_t *release_of(struct call *call, const json_t *app, const char *iden
 
 	if (release)
 		return release;
-	json_array_foreach(world_list(call->world, "releases"), i, item)
-		if (world_is_of(item, app) && strspn(number, "0123456789") == strlen(number) &&
-		    json_integer_value(json_object_get(item, "version")) == atoll(number))
-			return item;
+	json_array_foreach(world_list(call->world, "releases"), i,
+	                   item) if (world_is_of(item, app) &&
+	                             strspn(number, "0123456789") == strlen(number) &&
+	                             json_integer_value(json_object_get(item, "version")) ==
+	                                     atoll(number)) return item;
 	refuse(call, 404, "not_found", "Couldn't find that release.");
 	return NULL;
 }
@@ -181,10 +181,7 @@ static void create_slug(struct call *call)
 }
 
 const struct route release_routes[] = {
-	{"GET", "/apps/?/releases", list},
-	{"POST", "/apps/?/releases", create},
-	{"GET", "/apps/?/releases/?", show},
-	{"GET", "/apps/?/slugs/?", show_slug},
-	{"POST", "/apps/?/slugs", create_slug},
-	{0},
+	{"GET", "/apps/?/releases", list},      {"POST", "/apps/?/releases", create},
+	{"GET", "/apps/?/releases/?", show},    {"GET", "/apps/?/slugs/?", show_slug},
+	{"POST", "/apps/?/slugs", create_slug}, {0},
 };

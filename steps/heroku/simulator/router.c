@@ -18,8 +18,9 @@ bool visit_write(const char *url, const char *key, const char *source)
 
 	if (!connection)
 		return false;
-	PGresult *result = PQexecParams(connection, "INSERT INTO public.visits (key, source) VALUES ($1, $2)",
-	                                2, NULL, values, NULL, NULL, 0);
+	PGresult *result =
+		PQexecParams(connection, "INSERT INTO public.visits (key, source) VALUES ($1, $2)",
+	                     2, NULL, values, NULL, NULL, 0);
 	bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
 	PQclear(result);
 	PQfinish(connection);
@@ -47,11 +48,11 @@ static json_t *app_for(struct world *world, const char *host, const char **path)
 	return app;
 }
 
-static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned status, const char *app,
-                                 const char *text)
+static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned status,
+                                 const char *app, const char *text)
 {
-	struct MHD_Response *response =
-		MHD_create_response_from_buffer(strlen(text), (char *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		strlen(text), (char *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
 
 	if (*app)
 		MHD_add_response_header(response, "x-app", app);
@@ -61,8 +62,8 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned sta
 }
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
-                              const char *method, const char *version, const char *data, size_t *size,
-                              void **state)
+                              const char *method, const char *version, const char *data,
+                              size_t *size, void **state)
 {
 	struct world *world = context;
 	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
@@ -91,21 +92,24 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	if (!app)
 		return send_text(connection, 404, "", "No such app\n");
 	if (!open)
-		return send_text(connection, 503, "", "Offline for maintenance, or no web processes running\n");
+		return send_text(connection, 503, "",
+		                 "Offline for maintenance, or no web processes running\n");
 	if (strcmp(method, "POST") != 0)
 		return send_text(connection, 200, name, "ok\n");
 	while (path[0] == '/' && path[1] == '/')
 		path++;
 	if (strcmp(path, "/write") != 0 || !key)
 		return send_text(connection, 404, name, "POST /write?key=K\n");
-	return visit_write(url, key, "web") ? send_text(connection, 201, name, "written\n")
-	                                    : send_text(connection, 503, name, "the database refused\n");
+	return visit_write(url, key, "web")
+	               ? send_text(connection, 201, name, "written\n")
+	               : send_text(connection, 503, name, "the database refused\n");
 }
 
 struct MHD_Daemon *router_start(struct world *world, int port, const char *cert, const char *key,
                                 struct error *err)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_port = htons((uint16_t)port),
 	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)cert},
 	                               {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)key},
@@ -124,13 +128,14 @@ struct MHD_Daemon *router_start(struct world *world, int port, const char *cert,
 /* The next app with running writers: its URL and the kind of dyno. */
 static bool writer_at(struct world *world, size_t i, char *url, size_t size, const char **source)
 {
-	json_t *app = json_array_get(world_list(world, "apps"), i), *config = config_of(world, app), *dyno;
+	json_t *app = json_array_get(world_list(world, "apps"), i), *config = config_of(world, app),
+	       *dyno;
 	size_t k;
 
 	*source = formation_quantity(world, app, "worker") > 0 ? "worker" : NULL;
-	json_array_foreach(world_list(world, "dynos"), k, dyno)
-		if (world_is_of(dyno, app) && strcmp(text_of(dyno, "type"), "run") == 0)
-			*source = "run";
+	json_array_foreach(world_list(world, "dynos"), k,
+	                   dyno) if (world_is_of(dyno, app) &&
+	                             strcmp(text_of(dyno, "type"), "run") == 0) *source = "run";
 	snprintf(url, size, "%s", text_of(config, "DATABASE_URL"));
 	json_decref(config);
 	return *source && *url;

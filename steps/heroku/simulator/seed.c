@@ -11,7 +11,8 @@ static void seed_settings(struct world *world, json_t *app, const json_t *asked)
 
 	buildpacks_set(app, json_object_get(asked, "buildpacks"));
 	if (json_object_get(asked, "config"))
-		json_object_set_new(app, "_config", json_deep_copy(json_object_get(asked, "config")));
+		json_object_set_new(app, "_config",
+		                    json_deep_copy(json_object_get(asked, "config")));
 	json_array_foreach(json_object_get(asked, "collaborators"), i, item)
 		collaborator_make(world, app, json_string_value(item));
 	json_array_foreach(json_object_get(asked, "features"), i, item)
@@ -22,9 +23,10 @@ static void seed_settings(struct world *world, json_t *app, const json_t *asked)
 		domain_make(world, app, json_string_value(item));
 	if (json_object_get(asked, "pipeline"))
 		world_add(world, "couplings",
-		          json_pack("{s:{s:s}, s:o, s:o, s:{s:o}, s:s, s:o}", "app", "id", text_of(app, "id"),
-		                    "created_at", new_time(), "id", new_id(), "pipeline", "id", new_id(),
-		                    "stage", text_of(asked, "pipeline.stage"), "updated_at", new_time()));
+		          json_pack("{s:{s:s}, s:o, s:o, s:{s:o}, s:s, s:o}", "app", "id",
+		                    text_of(app, "id"), "created_at", new_time(), "id", new_id(),
+		                    "pipeline", "id", new_id(), "stage",
+		                    text_of(asked, "pipeline.stage"), "updated_at", new_time()));
 	json_object_set_new(app, "maintenance",
 	                    json_boolean(json_is_true(json_object_get(asked, "maintenance"))));
 }
@@ -64,10 +66,12 @@ bool seed_app(struct call *call, const json_t *asked)
 	json_t *app = app_make(world, text_of(asked, "name"), in, on);
 	seed_settings(world, app, asked);
 	seed_processes(world, app, asked);
-	json_array_foreach(json_object_get(asked, "addons"), i, item) {
+	json_array_foreach(json_object_get(asked, "addons"), i, item)
+	{
 		json_t *wanted = json_deep_copy(item);
 		if (*text_of(item, "as"))
-			json_object_set_new(wanted, "attachment", json_pack("{s:s}", "name", text_of(item, "as")));
+			json_object_set_new(wanted, "attachment",
+			                    json_pack("{s:s}", "name", text_of(item, "as")));
 		bool made = addon_make(call, app, wanted) != NULL;
 		json_decref(wanted);
 		if (!made)

@@ -15,8 +15,8 @@ struct upload {
 enum { BODY_MOST = 4 * 1024 * 1024, PAGE = 200 };
 
 static const struct route *const tables[] = {
-	account_routes, app_routes,     config_routes,  addon_routes, attachment_routes, dyno_routes,
-	release_routes, setting_routes, domain_routes,  data_routes,  control_routes,
+	account_routes, app_routes,     config_routes, addon_routes, attachment_routes, dyno_routes,
+	release_routes, setting_routes, domain_routes, data_routes,  control_routes,
 };
 
 /* Fills part[]; they must be freed. */
@@ -72,12 +72,15 @@ static bool may_ask(struct call *call)
 
 	if (strncmp(call->path, "/_sim/", 6) == 0)
 		return true;
-	if (strlen(token) <= 7 || (strncmp(token, "Bearer ", 7) != 0 && strncmp(token, "Basic ", 6) != 0)) {
+	if (strlen(token) <= 7 ||
+	    (strncmp(token, "Bearer ", 7) != 0 && strncmp(token, "Basic ", 6) != 0)) {
 		refuse(call, 401, "unauthorized", "Invalid credentials provided.");
 		return false;
 	}
-	if (strncmp(call->path, "/client/", 8) != 0 && !strstr(header(call, "Accept"), "version=3")) {
-		refuse(call, 406, "not_acceptable", "Ask for application/vnd.heroku+json; version=3.");
+	if (strncmp(call->path, "/client/", 8) != 0 &&
+	    !strstr(header(call, "Accept"), "version=3")) {
+		refuse(call, 406, "not_acceptable",
+		       "Ask for application/vnd.heroku+json; version=3.");
 		return false;
 	}
 	call->world->remaining--;
@@ -105,7 +108,8 @@ static char *page(struct call *call)
 		first = (size_t)strtoul(range + 4, NULL, 10);
 	(void)from;
 	if (size < 1 || size > 1000) {
-		refuse(call, 416, "requested_range_not_satisfiable", "max must be between 1 and 1000");
+		refuse(call, 416, "requested_range_not_satisfiable",
+		       "max must be between 1 and 1000");
 		return NULL;
 	}
 	if (order)
@@ -116,7 +120,8 @@ static char *page(struct call *call)
 		return NULL;
 	while (json_array_size(call->answer) > size)
 		json_array_remove(call->answer, size);
-	if (asprintf(&next, "id ]%zu..; max=%zu%s", first + size, size, order ? ",order=desc" : "") < 0)
+	if (asprintf(&next, "id ]%zu..; max=%zu%s", first + size, size,
+	             order ? ",order=desc" : "") < 0)
 		return NULL;
 	call->status = 206;
 	return next;
@@ -158,8 +163,9 @@ static enum MHD_Result send_answer(struct call *call, const char *next, bool hal
 
 	if (!text)
 		return MHD_NO;
-	response = half ? MHD_create_response_from_callback(strlen(text), 512, break_off, text, free)
-	                : MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	response =
+		half ? MHD_create_response_from_callback(strlen(text), 512, break_off, text, free)
+		     : MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 	add_headers(call, response, next);
 	enum MHD_Result result = MHD_queue_response(call->connection, call->status, response);
 	MHD_destroy_response(response);
@@ -180,7 +186,8 @@ static enum MHD_Result answer(struct call *call)
 		return MHD_NO;
 	if (!call->answer)
 		refuse(call, 500, "internal_server_error", "Nothing was answered.");
-	if (call->status == 200 && json_is_array(call->answer) && strncmp(call->path, "/_sim", 5) != 0)
+	if (call->status == 200 && json_is_array(call->answer) &&
+	    strncmp(call->path, "/_sim", 5) != 0)
 		next = page(call);
 	enum MHD_Result result = send_answer(call, next, outcome == FAULT_HALF);
 	free(next);
@@ -188,11 +195,12 @@ static enum MHD_Result answer(struct call *call)
 }
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
-                              const char *method, const char *version, const char *data, size_t *size,
-                              void **state)
+                              const char *method, const char *version, const char *data,
+                              size_t *size, void **state)
 {
 	struct upload *upload = *state;
-	struct call call = {.world = context, .connection = connection, .method = method, .path = path};
+	struct call call = {
+		.world = context, .connection = connection, .method = method, .path = path};
 
 	(void)version;
 	if (!upload) {
@@ -200,7 +208,9 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 		return *state ? MHD_YES : MHD_NO;
 	}
 	if (*size) {
-		char *grown = upload->length + *size < BODY_MOST ? realloc(upload->data, upload->length + *size) : NULL;
+		char *grown = upload->length + *size < BODY_MOST
+		                      ? realloc(upload->data, upload->length + *size)
+		                      : NULL;
 		if (!grown)
 			return MHD_NO;
 		memcpy(grown + upload->length, data, *size);
@@ -239,12 +249,13 @@ static void forget(void *context, struct MHD_Connection *connection, void **stat
 
 struct MHD_Daemon *server_start(struct world *world, int port, struct error *err)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_port = htons((uint16_t)port),
 	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct MHD_Daemon *daemon = MHD_start_daemon(
-		MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, handle, world,
-		MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, forget, NULL,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536, MHD_OPTION_END);
+		MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL,
+		handle, world, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, forget,
+		NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536, MHD_OPTION_END);
 
 	if (!daemon)
 		fail(err, ERROR_FAILED, "the simulator cannot listen on port %d", port);

@@ -11,8 +11,8 @@ static void buildpacks(struct call *call)
 	size_t i;
 
 	json_array_foreach(json_object_get(app, "_buildpacks"), i, url)
-		json_array_append_new(all, json_pack("{s:i, s:{s:O, s:O}}", "ordinal", (int)i, "buildpack",
-		                                     "url", url, "name", url));
+		json_array_append_new(all, json_pack("{s:i, s:{s:O, s:O}}", "ordinal", (int)i,
+	                                             "buildpack", "url", url, "name", url));
 	if (app)
 		reply(call, 200, all);
 	else
@@ -59,15 +59,15 @@ json_t *drain_make(struct world *world, const json_t *app, const char *url)
 	json_decref(id);
 	return world_add(world, "drains",
 	                 json_pack("{s:n, s:o, s:o, s:o, s:s, s:o, s:s}", "addon", "app",
-	                           reference_to(app), "created_at", new_time(), "id", new_id(), "token",
-	                           token, "updated_at", new_time(), "url", url));
+	                           reference_to(app), "created_at", new_time(), "id", new_id(),
+	                           "token", token, "updated_at", new_time(), "url", url));
 }
 
 json_t *feature_make(struct world *world, const json_t *app, const char *name, bool enabled)
 {
 	return world_add(world, "features",
-	                 json_pack("{s:o, s:s, s:s, s:b, s:o, s:s, s:s, s:o, s:s, s:s, s:o}", "created_at",
-	                           new_time(), "description", name, "doc_url",
+	                 json_pack("{s:o, s:s, s:s, s:b, s:o, s:s, s:s, s:o, s:s, s:s, s:o}",
+	                           "created_at", new_time(), "description", name, "doc_url",
 	                           "https://devcenter.heroku.com/", "enabled", enabled, "id",
 	                           new_id(), "name", name, "state", "general", "updated_at",
 	                           new_time(), "display_name", name, "feedback_email",
@@ -83,9 +83,7 @@ static void list_settings(struct call *call, const char *list, bool without_app)
 	if (!app)
 		return;
 	reply_list(call, list, app);
-	json_array_foreach(call->answer, i, item)
-		if (without_app)
-			json_object_del(item, "app");
+	json_array_foreach(call->answer, i, item) if (without_app) json_object_del(item, "app");
 }
 
 static void collaborators(struct call *call)
@@ -119,7 +117,8 @@ static void destroy_setting(struct call *call, const char *list, const char *nou
 
 	if (!item)
 		return;
-	effect(call, world_find(call->world, "apps", call->part[0]), "remove %s %s", noun, call->part[1]);
+	effect(call, world_find(call->world, "apps", call->part[0]), "remove %s %s", noun,
+	       call->part[1]);
 	reply(call, 200, visible(item));
 	world_remove(call->world, list, item);
 }
@@ -192,13 +191,13 @@ static void set_feature(struct call *call)
 static void couplings(struct call *call)
 {
 	json_t *app = app_of(call);
-	json_t *coupling = app ? world_find_of(call->world, "couplings", app, text_of(app, "id")) : NULL;
+	json_t *coupling =
+		app ? world_find_of(call->world, "couplings", app, text_of(app, "id")) : NULL;
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(world_list(call->world, "couplings"), i, item)
-		if (app && world_is_of(item, app))
-			coupling = item;
+	json_array_foreach(world_list(call->world, "couplings"), i,
+	                   item) if (app && world_is_of(item, app)) coupling = item;
 	if (coupling)
 		reply(call, 200, visible(coupling));
 	else if (app)
@@ -209,19 +208,20 @@ static void couple(struct call *call)
 {
 	const json_t *wanted = json_object_get(call->body, "app");
 	json_t *app = world_find(call->world, "apps",
-	                         json_is_string(wanted) ? json_string_value(wanted) : text_of(wanted, "id"));
+	                         json_is_string(wanted) ? json_string_value(wanted)
+	                                                : text_of(wanted, "id"));
 
 	if (!app) {
 		refuse(call, 404, "not_found", "Couldn't find that app.");
 		return;
 	}
 	effect(call, app, "couple to a pipeline");
-	json_t *made = world_add(call->world, "couplings",
-	                         json_pack("{s:{s:s}, s:o, s:o, s:{s:s}, s:s, s:o}", "app", "id",
-	                                   text_of(app, "id"), "created_at", new_time(), "id",
-	                                   new_id(), "pipeline", "id", text_of(call->body, "pipeline"),
-	                                   "stage", text_of(call->body, "stage"), "updated_at",
-	                                   new_time()));
+	json_t *made =
+		world_add(call->world, "couplings",
+	                  json_pack("{s:{s:s}, s:o, s:o, s:{s:s}, s:s, s:o}", "app", "id",
+	                            text_of(app, "id"), "created_at", new_time(), "id", new_id(),
+	                            "pipeline", "id", text_of(call->body, "pipeline"), "stage",
+	                            text_of(call->body, "stage"), "updated_at", new_time()));
 	reply(call, 201, visible(made));
 }
 

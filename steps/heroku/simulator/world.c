@@ -38,9 +38,8 @@ json_t *world_find_by(struct world *world, const char *list, const char *key, co
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(world_list(world, list), i, item)
-		if (*value && strcmp(text_of(item, key), value) == 0)
-			return item;
+	json_array_foreach(world_list(world, list), i,
+	                   item) if (*value && strcmp(text_of(item, key), value) == 0) return item;
 	return NULL;
 }
 
@@ -56,14 +55,16 @@ bool world_is_of(const json_t *item, const json_t *app)
 	return !app || strcmp(text_of(item, "app.id"), text_of(app, "id")) == 0;
 }
 
-json_t *world_find_of(struct world *world, const char *list, const json_t *app, const char *identity)
+json_t *world_find_of(struct world *world, const char *list, const json_t *app,
+                      const char *identity)
 {
-	static const char *const keys[] = {"id", "name", "hostname", "url", "token", "type",
-	                                   "user.email"};
+	static const char *const keys[] = {"id",    "name", "hostname",  "url",
+	                                   "token", "type", "user.email"};
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(world_list(world, list), i, item) {
+	json_array_foreach(world_list(world, list), i, item)
+	{
 		if (!world_is_of(item, app))
 			continue;
 		for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
@@ -125,9 +126,8 @@ json_t *visible(const json_t *item)
 	json_t *value;
 	void *next;
 
-	json_object_foreach_safe(copy, next, key, value)
-		if (key[0] == '_')
-			json_object_del(copy, key);
+	json_object_foreach_safe(copy, next, key, value) if (key[0] == '_')
+		json_object_del(copy, key);
 	return copy;
 }
 
@@ -154,9 +154,8 @@ void reply_list(struct call *call, const char *list, const json_t *app)
 	json_t *all = json_array(), *item;
 	size_t i;
 
-	json_array_foreach(world_list(call->world, list), i, item)
-		if (world_is_of(item, app))
-			json_array_append_new(all, visible(item));
+	json_array_foreach(world_list(call->world, list), i, item) if (world_is_of(item, app))
+		json_array_append_new(all, visible(item));
 	reply(call, 200, all);
 }
 
@@ -180,7 +179,8 @@ json_t *app_of(struct call *call)
 	json_t *app = world_find(call->world, "apps", call->part[0]);
 
 	if (!app)
-		reply(call, 404, json_pack("{s:s, s:s, s:s}", "resource", "app", "id", "not_found",
-		                           "message", "Couldn't find that app."));
+		reply(call, 404,
+		      json_pack("{s:s, s:s, s:s}", "resource", "app", "id", "not_found", "message",
+		                "Couldn't find that app."));
 	return app;
 }

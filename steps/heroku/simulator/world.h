@@ -54,9 +54,9 @@ struct call {
 	struct world *world;
 	struct MHD_Connection *connection;
 	const char *method, *path;
-	char *part[PARTS_MOST];   /* what stood at each ? of the route */
-	json_t *body;             /* or NULL */
-	json_t *answer;           /* ours to release */
+	char *part[PARTS_MOST]; /* what stood at each ? of the route */
+	json_t *body;           /* or NULL */
+	json_t *answer;         /* ours to release */
 	unsigned status;
 	bool with_plan, with_vars; /* Accept-Inclusion */
 	bool provision_fails;
@@ -82,7 +82,8 @@ json_t *world_find(struct world *world, const char *list, const char *identity);
 json_t *world_find_by(struct world *world, const char *list, const char *key, const char *value);
 
 /* The same among those of an app. */
-json_t *world_find_of(struct world *world, const char *list, const json_t *app, const char *identity);
+json_t *world_find_of(struct world *world, const char *list, const json_t *app,
+                      const char *identity);
 bool world_is_of(const json_t *item, const json_t *app);
 
 /* Appends; the list takes the reference. Gives it back, borrowed. */
