@@ -117,7 +117,7 @@ json_t *addon_make(struct call *call, json_t *app, const json_t *asked)
 	const json_t *follow = addon_find(world, text_of(asked, "config.follow"));
 	json_t *addon = json_pack(
 		"{s:[], s:O, s:{s:s, s:s, s:s}, s:o, s:O, s:[], s:o, s:o, s:s, s:o, s:s, s:s, s:s, "
-	        "s:o, "
+		"s:o, "
 		"s:n, s:s, s:s}",
 		"actions", "addon_service", json_object_get(plan, "addon_service"),
 		"billing_entity", "id", text_of(app, "id"), "name", text_of(app, "name"), "type",

@@ -50,7 +50,7 @@ static void add_plan(struct world *world, size_t i)
 	json_t *service = add_service(world, plans[i].service);
 	json_t *plan = json_pack(
 		"{s:o, s:o, s:[], s:b, s:s, s:s, s:o, s:b, s:b, s:s++, s:{s:i, s:b, s:s}, s:b, "
-	        "s:s, s:o, s:b}",
+		"s:s, s:o, s:b}",
 		"addon_service", reference_to(service), "created_at", new_time(), "compliance",
 		"default", 0, "description", plans[i].title, "human_name", plans[i].title, "id",
 		new_id(), "installable_inside_private_network", 1,

@@ -60,7 +60,7 @@ static json_t *shown(struct world *world, const json_t *addon)
 	scratch_query(&cluster->scratch, "SHOW server_version", version, sizeof version, &err);
 	json_t *database = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:i, s:b, "
-	        "s:b, s:b, s:o}",
+		"s:b, s:b, s:o}",
 		"addon_id", text_of(addon, "id"), "name", text_of(addon, "name"),
 		"heroku_resource_id", text_of(addon, "name"), "created_at",
 		text_of(addon, "created_at"), "plan", text_of(addon, "plan.name"), "port",
