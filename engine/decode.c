@@ -212,6 +212,19 @@ static const struct value *use_reference(struct decoder *decoder, const struct r
 	return NULL;
 }
 
+/* A small file must not become a large plan: inputs times for_each times references. */
+static bool expands_too_far(struct decoder *decoder, const struct value *value, size_t more)
+{
+	const size_t limit = (size_t)16 * 1024 * 1024;
+	bool was_over = decoder->expanded > limit;
+
+	decoder->expanded += more;
+	if (!was_over && decoder->expanded > limit)
+		problems_add(decoder->problems, value->at,
+		             "with its references replaced the plan is larger than 16 MiB");
+	return decoder->expanded > limit;
+}
+
 static struct value *decode_text(struct decoder *decoder, const struct value *value,
                                  bool secrets_allowed)
 {
@@ -239,6 +252,12 @@ static struct value *decode_text(struct decoder *decoder, const struct value *va
 	if (err.kind != ERROR_NONE)
 		problems_add(decoder->problems, value->at, "%s", err.text);
 	text_add(&out, at);
+	if (out.full)
+		problems_add(decoder->problems, value->at,
+		             "with its references replaced this text is longer than 1 MiB");
+	size_t bytes = whole && value_reveal(whole) ? strlen(value_reveal(whole)) : out.length;
+	if (at != value->as.text && expands_too_far(decoder, value, bytes + sizeof *whole))
+		whole = value;
 	struct value *result = whole ? value_copy(decoder->arena, whole)
 	                             : value_text(decoder->arena, text_string(&out));
 	text_free(&out);

@@ -29,6 +29,7 @@ struct decoder {
 	size_t step_count;
 	struct declaration *at;    /* whose references are being read, or NULL */
 	const struct value *each;  /* the item for ${each}, or NULL */
+	size_t expanded;           /* bytes of text that references were replaced in */
 	struct plan_step defaults; /* timeout, retry, on_failure */
 };
 

@@ -207,6 +207,16 @@ void decode_inputs(struct decoder *decoder)
 
 /* ---- Secrets and connections ---- */
 
+static void check_secret_path(struct decoder *decoder, const struct value *secret)
+{
+	static const struct field path = {.name = "file", .type = FIELD_PATH};
+	const struct value *file = value_get(secret, "file");
+	struct error err = {0};
+
+	if (file && !field_accept(&path, file, decoder->arena, &err))
+		problems_add(decoder->problems, file->at, "file: %s", err.text);
+}
+
 static void decode_secrets(struct decoder *decoder, const struct value *secrets)
 {
 	struct plan *plan = decoder->plan;
@@ -230,6 +240,7 @@ static void decode_secrets(struct decoder *decoder, const struct value *secrets)
 		         (secret->env != NULL) == (secret->file != NULL))
 			problems_add(decoder->problems, one->at,
 			             "a secret has one of `env` and `file`");
+		check_secret_path(decoder, one);
 	}
 }
 
@@ -298,6 +309,18 @@ static bool is_time_of_day(const char *text)
 	       minute >= 0 && minute < 60;
 }
 
+static const char *const week[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun", NULL};
+static const char *const events[] = {"started",     "waiting", "approval", "failed",
+                                     "rolled-back", "done",    NULL};
+
+static bool is_one_of(const struct value *value, const char *const *words)
+{
+	for (; *words; words++)
+		if (value->kind == VALUE_TEXT && strcmp(value->as.text, *words) == 0)
+			return true;
+	return false;
+}
+
 static void decode_windows(struct decoder *decoder, const struct value *windows)
 {
 	static const char *const times[] = {"from", "to"};
@@ -316,8 +339,7 @@ static void decode_windows(struct decoder *decoder, const struct value *windows)
 		for (const struct value *day =
 		             days && days->kind == VALUE_LIST ? days->as.items.first : NULL;
 		     day; day = day->next)
-			if (day->kind != VALUE_TEXT || strlen(day->as.text) != 3 ||
-			    !strstr("mon tue wed thu fri sat sun", day->as.text))
+			if (!is_one_of(day, week))
 				problems_add(decoder->problems, day->at,
 				             "days are mon tue wed thu fri sat sun");
 	}
@@ -350,12 +372,28 @@ static void decode_downtime(struct decoder *decoder, const struct value *downtim
 	decode_duration(decoder, downtime, "budget", &plan->downtime_budget_ms);
 }
 
+static void decode_notify_one(struct decoder *decoder, const struct value *one)
+{
+	const struct value *url = value_get(one, "url"), *on = value_get(one, "on");
+
+	if (!decode_keys(decoder, one, notify_keys, "a notification"))
+		return;
+	if (url && url->kind == VALUE_TEXT && strncmp(url->as.text, "${secrets.", 10) != 0)
+		problems_add(decoder->problems, url->at,
+		             "a webhook's address is a secret: write ${secrets.NAME}");
+	if (url)
+		decode_value(decoder, url, true);
+	for (const struct value *event = on && on->kind == VALUE_LIST ? on->as.items.first : NULL;
+	     event; event = event->next)
+		if (!is_one_of(event, events))
+			problems_add(decoder->problems, event->at,
+			             "events are started waiting approval failed rolled-back done");
+}
+
 static void decode_notify(struct decoder *decoder, const struct value *notify)
 {
 	for (const struct value *one = notify->as.items.first; one; one = one->next)
-		if (decode_keys(decoder, one, notify_keys, "a notification") &&
-		    value_get(one, "url"))
-			decode_value(decoder, value_get(one, "url"), true);
+		decode_notify_one(decoder, one);
 	decoder->plan->notify = notify;
 }
 

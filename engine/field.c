@@ -177,7 +177,7 @@ static struct value *accept_rate(const struct value *value, struct arena *arena,
 	if (text && strcmp(text, "unlimited") == 0)
 		return value_number(arena, 0);
 	if (!text || !unit_parse(text, &quantity, err) || strcmp(quantity.unit, "bytes/s") != 0 ||
-	    quantity.number < 1) {
+	    !(quantity.number >= 1 && quantity.number < 9e18)) {
 		bad(value, "rate; write 80 MiB/s, or unlimited", err);
 		return NULL;
 	}

@@ -12,18 +12,16 @@ struct graph {
 	size_t **needs; /* per instance */
 	size_t *counts;
 	size_t *seen;     /* stamp: the instance + 1 for which an edge was last added */
+	size_t *passed;   /* the same for declarations that were left out */
 	size_t *position; /* instance -> place in the order */
 };
 
 /* What a declaration stands for: its instances, or, when `if` left it out, what it needed itself.
  */
-static void collect(struct graph *graph, size_t instance, const struct declaration *needed,
-                    size_t depth)
+static void collect(struct graph *graph, size_t instance, const struct declaration *needed)
 {
 	struct decoder *decoder = graph->decoder;
 
-	if (depth > decoder->declaration_count)
-		return;
 	for (size_t i = 0; i < needed->count; i++) {
 		size_t other = needed->first + i;
 		if (graph->seen[other] == instance + 1)
@@ -31,8 +29,11 @@ static void collect(struct graph *graph, size_t instance, const struct declarati
 		graph->seen[other] = instance + 1;
 		graph->needs[instance][graph->counts[instance]++] = other;
 	}
-	for (size_t i = 0; needed->count == 0 && i < needed->need_count; i++)
-		collect(graph, instance, &decoder->declarations[needed->needs[i]], depth + 1);
+	if (needed->count > 0 || graph->passed[needed->index] == instance + 1)
+		return;
+	graph->passed[needed->index] = instance + 1;
+	for (size_t i = 0; i < needed->need_count; i++)
+		collect(graph, instance, &decoder->declarations[needed->needs[i]]);
 }
 
 static size_t most_edges(struct decoder *decoder, const struct declaration *declaration)
@@ -60,7 +61,7 @@ static void draw_edges(struct graph *graph)
 				arena_array(decoder->arena, most + 1, sizeof(size_t));
 			for (size_t n = 0; n < declaration->need_count; n++)
 				collect(graph, instance,
-				        &decoder->declarations[declaration->needs[n]], 0);
+				        &decoder->declarations[declaration->needs[n]]);
 		}
 	}
 }
@@ -200,6 +201,7 @@ bool graph_order(struct decoder *decoder)
 		.needs = arena_array(arena, count + 1, sizeof *graph.needs),
 		.counts = arena_array(arena, count + 1, sizeof *graph.counts),
 		.seen = arena_array(arena, count + 1, sizeof *graph.seen),
+		.passed = arena_array(arena, decoder->declaration_count + 1, sizeof *graph.passed),
 		.position = arena_array(arena, count + 1, sizeof *graph.position),
 	};
 	size_t *missing = arena_array(arena, count + 1, sizeof *missing);

@@ -71,13 +71,18 @@ struct plan_step *plan_find(const struct plan *plan, const char *id)
 
 bool plan_comes_before(const struct plan_step *first, const struct plan_step *second)
 {
-	/* Needs lead to smaller orders only, so nothing beyond `first` has to be looked at. */
-	for (size_t i = 0; i < second->need_count; i++) {
-		const struct plan_step *need = second->needs[i];
-		if (need == first || (need->order > first->order && plan_comes_before(first, need)))
-			return true;
-	}
-	return false;
+	/* Steps lie in topological order: one sweep down, each step marked at most once. */
+	const struct plan_step *steps = second - second->order;
+	struct arena arena = {0};
+	bool *before = arena_array(&arena, second->order + 1, sizeof *before);
+
+	before[second->order] = true;
+	for (size_t i = second->order; i > first->order; i--)
+		for (size_t n = 0; before[i] && n < steps[i].need_count; n++)
+			before[steps[i].needs[n]->order] = true;
+	bool found = first->order < second->order && before[first->order];
+	arena_free(&arena);
+	return found;
 }
 
 /* ---- Checks of the whole ---- */
@@ -92,7 +97,7 @@ static void check_steps_of_conditions(const struct plan *plan, const struct plan
 		if (!condition->metric || condition->metric->of != OF_STEP || !name)
 			continue;
 		const struct plan_step *other = plan_find(plan, name);
-		if (other && other != step && !plan_comes_before(other, step))
+		if (other && !plan_comes_before(other, step))
 			problems_add(problems, condition->of->at,
 			             "step %s must come first: add it to `needs`", name);
 	}
@@ -126,8 +131,18 @@ static void check_downtime(const struct plan *plan, struct problems *problems)
 			ends->id, begins->id);
 }
 
+static void check_ids(const struct plan *plan, struct problems *problems)
+{
+	for (size_t i = 1; i < plan->step_count; i++)
+		if (strcmp(plan->by_id[i - 1]->id, plan->by_id[i]->id) == 0)
+			problems_add(problems, plan->by_id[i]->at,
+			             "`for_each` gives %s twice; each item must be another",
+			             plan->by_id[i]->id);
+}
+
 static void check_whole(const struct plan *plan, struct problems *problems)
 {
+	check_ids(plan, problems);
 	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct plan_step *step = &plan->steps[i];
 		check_steps_of_conditions(plan, step, &step->preconditions, problems);

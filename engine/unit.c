@@ -4,6 +4,7 @@
 #include "engine/base/error.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,7 @@ static bool read_part(const char **text, double *number, const char **word, size
 	*length = strcspn(end, " 0123456789");
 	*text = end + *length;
 	*text += strspn(*text, " ");
-	return true;
+	return isfinite(*number);
 }
 
 bool unit_parse(const char *text, struct quantity *quantity, struct error *err)
@@ -118,7 +119,7 @@ bool unit_parse_duration(const char *text, int64_t *duration_ms, struct error *e
 
 	if (!unit_parse(text, &quantity, err))
 		return false;
-	if (strcmp(quantity.unit, "ms") != 0 || quantity.number < 0 || quantity.number > 1e14)
+	if (strcmp(quantity.unit, "ms") != 0 || !(quantity.number >= 0 && quantity.number <= 1e14))
 		return fail(err, ERROR_PLAN,
 		            "`%s` is no duration; write it as 500ms, 5s, 10m, 24h or 7d", text);
 	*duration_ms = (int64_t)quantity.number;

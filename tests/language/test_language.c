@@ -181,6 +181,9 @@ static void a_secret_never_stands_in_a_plan_nor_where_it_would_be_shown(void **s
 {
 	(void)state;
 	refused(HEAD "secrets: {key: hunter2}\n" STEP, 4, "never stands in a plan");
+	refused(HEAD "secrets: {key: {file: ../../etc/shadow}}\n" STEP, 4, "no ..");
+	refused(HEAD "notify: [{on: [failed], url: \"https://hooks.example.com/x\"}]\n" STEP, 4,
+	        "is a secret");
 	refused(HEAD "secrets: {key: {env: KEY}}\nsteps:\n  one: {uses: manual, with: {text: "
 	             "\"${secrets.key}\"}}\n",
 	        6, "would be shown");
@@ -258,6 +261,49 @@ static void hostile_files_are_refused(void **state)
 	refused_quickly("plan: \"a\\0b\"\n", 13, "NUL");
 }
 
+/* Each of these took minutes or gigabytes once. */
+static void small_files_do_not_become_large_work(void **state)
+{
+	struct text text = {0};
+	struct problems problems = {0};
+	(void)state;
+
+	for (int excluded = 0; excluded < 2; excluded++) {
+		text_clear(&text);
+		text_add(&text, HEAD "inputs: {no: {type: bool, default: false}}\nsteps:\n");
+		for (int layer = 0; layer < 40; layer++)
+			for (int i = 0; i < 3; i++)
+				text_format(&text, "  s%d-%d: {uses: wait, with: {for: 1s}%s%s}\n",
+				            layer, i,
+				            excluded && layer > 0 && layer < 39
+				                    ? ", if: \"${inputs.no}\""
+				                    : "",
+				            layer ? arena_printf(&problems.arena,
+				                                 ", needs: [s%d-0, s%d-1, s%d-2]",
+				                                 layer - 1, layer - 1, layer - 1)
+				                  : "");
+		text_add(&text, "  last: {uses: wait, needs: [s39-0], with: {for: 1s}, on_failure: "
+		                "roll back to s0-1}\n");
+		assert_true(parse_n(text.data, text.length, &problems));
+	}
+	text_clear(&text);
+	text_add(&text, HEAD "inputs:\n  big: {type: string, default: ");
+	for (int i = 0; i < 60000; i++)
+		text_add(&text, "x");
+	text_add(&text, "}\n  many: {type: list of string, default: [");
+	for (int i = 0; i < 300; i++)
+		text_format(&text, "%s%d", i ? "," : "", i);
+	text_add(&text, "]}\nsteps:\n  s:\n    for_each: ${inputs.many}\n    uses: manual\n    "
+	                "with: {text: \"");
+	for (int i = 0; i < 16; i++)
+		text_add(&text, "${inputs.big}");
+	text_add(&text, "\"}\n");
+	assert_false(parse_n(text.data, text.length, &problems));
+	assert_non_null(strstr(problems.list[0].text, "larger than 16 MiB"));
+	problems_free(&problems);
+	text_free(&text);
+}
+
 static void quantities_keep_their_units(void **state)
 {
 	struct quantity quantity;
@@ -278,6 +324,8 @@ static void quantities_keep_their_units(void **state)
 	assert_false(unit_parse_duration("5 parsecs", &duration_ms, &err));
 	assert_false(unit_parse("1h 5 MiB", &quantity, &err));
 	assert_false(unit_parse("", &quantity, &err));
+	assert_false(unit_parse_duration("1e400s", &duration_ms, &err));
+	assert_false(unit_parse_duration("1e400s -1e400s", &duration_ms, &err));
 }
 
 static void five_thousand_steps_load(void **state)
@@ -318,6 +366,7 @@ int main(void)
 		cmocka_unit_test(paths_stay_beneath_the_plan),
 		cmocka_unit_test(what_is_not_part_of_the_language_is_refused),
 		cmocka_unit_test(hostile_files_are_refused),
+		cmocka_unit_test(small_files_do_not_become_large_work),
 		cmocka_unit_test(quantities_keep_their_units),
 		cmocka_unit_test(five_thousand_steps_load),
 	};
