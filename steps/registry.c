@@ -41,6 +41,7 @@ static const struct connection_kind *const connections[] = {
 	&dns_manual,
 	&dns_rfc2136,
 	&heroku_connection,
+	&http_connection,
 	NULL,
 };
 

@@ -11,7 +11,24 @@ static const struct field fields[] = {
 	{"status", FIELD_INT, 0, "200", NULL, "The status it must answer with."},
 	{"header", FIELD_STRING, FIELD_MAP, NULL, NULL, "Headers that the answer must have."},
 	{"timeout", FIELD_DURATION, 0, "10s", NULL, "How long one answer may take."},
+	{"connection", FIELD_CONNECTION, 0, NULL, NULL,
+         "Of kind http; where there is only one, it is used without being named."},
 	{0},
+};
+
+static const struct field connection_fields[] = {
+	{"ca_file", FIELD_STRING, 0, NULL, NULL,
+         "Certificates to trust instead of those of the system."},
+	{"connect_to", FIELD_STRING, 0, NULL, NULL,
+         "HOST:PORT:ADDRESS:PORT: go there instead, before DNS points there; an empty HOST or PORT "
+         "stands for any."},
+	{0},
+};
+
+const struct connection_kind http_connection = {
+	.name = "http",
+	.text = "How URLs are asked for; without one, as any client would.",
+	.fields = connection_fields,
 };
 
 static const char *lower(struct arena *arena, const char *name)
@@ -28,7 +45,15 @@ static bool ask(struct step *step, const char *url, int64_t timeout_ms,
 {
 	struct http_request request = {
 		.method = "GET", .url = url, .timeout_ms = timeout_ms, .step = step};
+	const char *name = value_get_text(step->with, "connection", NULL);
 
+	if (name || step_connections(step, "http")->as.items.first) {
+		const struct value *connection = step_connection(step, name, "http", err);
+		if (!connection)
+			return false;
+		request.ca_file = value_get_text(connection, "ca_file", NULL);
+		request.connect_to = value_get_text(connection, "connect_to", NULL);
+	}
 	return http_send(&request, response, step->arena, err);
 }
 
