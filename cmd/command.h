@@ -21,6 +21,7 @@ enum option_id {
 	OPTION_JOBS,
 	OPTION_JSON,
 	OPTION_PREVIEW,
+	OPTION_REHEARSAL,
 	OPTION_SET,
 	OPTION_STEPS,
 	OPTION_THROUGH,
@@ -66,13 +67,17 @@ struct command {
 extern const struct command *const commands[]; /* NULL-ended, in main.c */
 
 extern const struct command command_apply, command_approve, command_check, command_diff,
-	command_explain, command_graph, command_journal, command_pause, command_resume,
-	command_rollback, command_sandbox, command_schema, command_status, command_steps,
-	command_stop;
+	command_explain, command_graph, command_journal, command_pause, command_rehearse,
+	command_resume, command_rollback, command_sandbox, command_schema, command_status,
+	command_steps, command_stop;
 
 /* Loads the plan the command line names (or the only one whose journal is at hand); prints what is
  * wrong with it. False: the command ends with EXIT_BAD_USAGE. */
 bool command_load_plan(struct invocation *invocation, const char *file, struct plan *plan);
+
+/* The same; paths in the plan are relative to directory (NULL: where the plan lies). */
+bool command_load_plan_in(struct invocation *invocation, const char *file, const char *directory,
+                          struct plan *plan);
 
 /* Prints an error as `plan: ...` and gives the exit code that its kind stands for. */
 int command_fail(const struct error *err);

@@ -61,7 +61,7 @@ static int print_journal(const struct invocation *invocation, struct session *se
 static int run(struct invocation *invocation)
 {
 	struct plan plan;
-	struct session session = {0};
+	struct session session = {.rehearsal = invocation->given[OPTION_REHEARSAL]};
 	struct error err = {0};
 	const char *file = invocation->argument_count ? invocation->arguments[0] : NULL;
 
@@ -76,9 +76,10 @@ static int run(struct invocation *invocation)
 
 const struct command command_journal = {
 	.name = "journal",
-	.usage = "[FILE] [--json] [--verify]",
+	.usage = "[FILE] [--verify] [--rehearsal]",
 	.text = "Print the records of a plan's runs",
 	.most = 1,
-	.options = {OPTION_VERIFY, OPTION_JSON, OPTION_SET, OPTION_INPUTS, OPTION_COLOR},
+	.options = {OPTION_VERIFY, OPTION_REHEARSAL, OPTION_JSON, OPTION_SET, OPTION_INPUTS,
+                    OPTION_COLOR},
 	.run = run,
 };

@@ -34,6 +34,8 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_JOBS] = {"jobs", "N", "how many steps run at once (8)"},
 	[OPTION_JSON] = {"json", NULL, "print JSON, for programs"},
 	[OPTION_PREVIEW] = {"preview", NULL, "only show what would be done"},
+	[OPTION_REHEARSAL] = {"rehearsal", NULL,
+                              "of the last `plan rehearse`, not of `plan apply`"},
 	[OPTION_SET] = {"set", "NAME=VALUE", "set an input; may be repeated"},
 	[OPTION_STEPS] = {"steps", NULL, "the reference of all modules instead"},
 	[OPTION_THROUGH] = {"through", "STEP", "this step and what it needs, no more"},
@@ -45,10 +47,10 @@ const struct option_entry option_table[OPTION_COUNT] = {
 };
 
 const struct command *const commands[] = {
-	&command_check,   &command_diff,     &command_apply,   &command_status,
-	&command_explain, &command_approve,  &command_pause,   &command_resume,
-	&command_stop,    &command_rollback, &command_journal, &command_graph,
-	&command_steps,   &command_schema,   &command_sandbox, NULL,
+	&command_check,   &command_diff,  &command_apply,  &command_status, &command_explain,
+	&command_approve, &command_pause, &command_resume, &command_stop,   &command_rollback,
+	&command_journal, &command_graph, &command_steps,  &command_schema, &command_rehearse,
+	&command_sandbox, NULL,
 };
 
 static void print_help(FILE *stream)

@@ -41,8 +41,14 @@ static const char *only_plan(struct invocation *invocation)
 
 bool command_load_plan(struct invocation *invocation, const char *file, struct plan *plan)
 {
+	return command_load_plan_in(invocation, file, NULL, plan);
+}
+
+bool command_load_plan_in(struct invocation *invocation, const char *file, const char *directory,
+                          struct plan *plan)
+{
 	struct problems problems = {0};
-	struct plan_options options = {.inputs = invocation->inputs};
+	struct plan_options options = {.inputs = invocation->inputs, .directory = directory};
 
 	if (!file && !(file = only_plan(invocation)))
 		return false;

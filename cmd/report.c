@@ -89,7 +89,7 @@ void report_event(void *context, const struct walk_event *event)
 	arena_free(&arena);
 }
 
-static int exit_code(const struct walk_result *result)
+int report_exit_code(const struct walk_result *result)
 {
 	switch (result->outcome) {
 	case WALK_DONE:
@@ -136,7 +136,7 @@ static void report_json_result(const struct report *report, const struct plan *p
 	value_set_number(&arena, line, "format", 1);
 	value_set_text(&arena, line, "plan", plan->name);
 	value_set_text(&arena, line, "outcome", outcome_words[result->outcome]);
-	value_set_number(&arena, line, "exit", exit_code(result));
+	value_set_number(&arena, line, "exit", report_exit_code(result));
 	value_set_number(&arena, line, "done", (int64_t)result->done);
 	value_set_number(&arena, line, "changed", (int64_t)result->changed);
 	value_set_number(&arena, line, "failed", (int64_t)result->failed);
@@ -159,7 +159,7 @@ int report_result(const struct report *report, const struct plan *plan,
 
 	if (report->json) {
 		report_json_result(report, plan, result);
-		return exit_code(result);
+		return report_exit_code(result);
 	}
 	bool good = result->outcome == WALK_DONE;
 	if (good && report->going_back)
@@ -180,5 +180,5 @@ int report_result(const struct report *report, const struct plan *plan,
 	show_line(stream, false, TONE_PLAIN, "Next: %s %s", next_command(report, result),
 	          plan->file);
 	arena_free(&arena);
-	return exit_code(result);
+	return report_exit_code(result);
 }

@@ -21,6 +21,9 @@ void report_event(void *context, const struct walk_event *event);
 int report_result(const struct report *report, const struct plan *plan,
                   const struct walk_result *result);
 
+/* The exit code that stands for a result. */
+int report_exit_code(const struct walk_result *result);
+
 /* "done", "failed", "rolled back", ...: for records and --json. */
 const char *report_outcome(enum walk_outcome outcome);
 

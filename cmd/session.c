@@ -35,10 +35,13 @@ char *session_state_directory(struct arena *arena, const struct plan *plan)
 bool session_open(struct session *session, const struct plan *plan, bool make, struct error *err)
 {
 	char *directory = session_state_directory(&session->arena, plan);
+	const char *name = session->rehearsal
+	                           ? arena_printf(&session->arena, "%s.rehearsal", plan->name)
+	                           : plan->name;
 
 	session->plan = plan;
 	err->kind = ERROR_NONE;
-	session->journal = journal_open(directory, plan->name, make, err);
+	session->journal = journal_open(directory, name, make, err);
 	if (!session->journal)
 		return err->kind == ERROR_NONE && !make;
 	return run_load(&session->run, session->journal, err);
@@ -227,7 +230,8 @@ bool session_take(struct session *session, enum session_take how, const char *mo
 	run_free(&session->run);
 	if (!run_load(&session->run, session->journal, err))
 		return false;
-	bool fresh = session->run.number == 0 || (!session->run.open && how == TAKE_AGAIN);
+	bool fresh = session->run.number == 0 || how == TAKE_NEW ||
+	             (!session->run.open && how == TAKE_AGAIN);
 	bool same = !fresh && session->run.digest &&
 	            strcmp(session->run.digest, session->plan->digest) == 0;
 	if (fresh ? !begin_run(session, err) : !same && !take_changed_plan(session, how, err))

@@ -10,6 +10,7 @@
 struct session {
 	struct arena arena;
 	const struct plan *plan;
+	bool rehearsal;          /* set before session_open(): the journal of its rehearsals */
 	struct journal *journal; /* NULL when there is none yet */
 	struct run run;          /* folded from the journal; number 0 when there is none */
 	const struct value *secrets, *connections;
@@ -27,6 +28,7 @@ enum session_take {
 	TAKE_OPEN,  /* a new run, or the open one as it was */
 	TAKE_AMEND, /* the open run with a changed plan */
 	TAKE_AGAIN, /* a new run, although the last one was complete */
+	TAKE_NEW,   /* a new run, whatever became of the last one */
 };
 
 /* Takes the lock, and begins a run or takes up the open one. `mode` is a word for the record:

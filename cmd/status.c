@@ -164,7 +164,7 @@ static bool print_status(struct invocation *invocation, struct session *session)
 static bool look_once(struct invocation *invocation, const struct plan *plan, int *code,
                       bool (*print)(struct invocation *invocation, struct session *session))
 {
-	struct session session = {0};
+	struct session session = {.rehearsal = invocation->given[OPTION_REHEARSAL]};
 	struct error err = {0};
 	bool held = false;
 
@@ -199,7 +199,8 @@ const struct command command_status = {
 	.text = "Show how far a run is",
 	.least = 0,
 	.most = 1,
-	.options = {OPTION_WATCH, OPTION_SET, OPTION_INPUTS, OPTION_JSON, OPTION_COLOR},
+	.options = {OPTION_WATCH, OPTION_REHEARSAL, OPTION_SET, OPTION_INPUTS, OPTION_JSON,
+                    OPTION_COLOR},
 	.run = run,
 };
 
@@ -269,6 +270,6 @@ const struct command command_explain = {
 	.text = "Say why a step waits, and for what",
 	.least = 1,
 	.most = 2,
-	.options = {OPTION_SET, OPTION_INPUTS, OPTION_COLOR},
+	.options = {OPTION_REHEARSAL, OPTION_SET, OPTION_INPUTS, OPTION_COLOR},
 	.run = explain,
 };

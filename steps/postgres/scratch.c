@@ -3,19 +3,17 @@
 #include "steps/postgres/scratch.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/port.h"
 #include "steps/postgres/program.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <libpq-fe.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -26,22 +24,6 @@ enum { READY_WITHIN_MS = 30000, POLL_MS = 30 };
 static void nap(void)
 {
 	nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
-}
-
-/* 0 when none could be had. */
-static int free_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET,
-	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t length = sizeof address;
-	int port = 0, handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (handle >= 0 && bind(handle, (struct sockaddr *)&address, sizeof address) == 0 &&
-	    getsockname(handle, (struct sockaddr *)&address, &length) == 0)
-		port = ntohs(address.sin_port);
-	if (handle >= 0)
-		close(handle);
-	return port == 5432 ? 0 : port;
 }
 
 static void random_hex(char *out, size_t bytes)
@@ -199,7 +181,7 @@ bool scratch_make(struct scratch *scratch, const char *parent, const char *name,
 {
 	char sql[128];
 
-	*scratch = (struct scratch){.port = free_port(), .user = "u"};
+	*scratch = (struct scratch){.port = port_free(), .user = "u"};
 	random_hex(scratch->user + 1, 7);
 	random_hex(scratch->password, 20);
 	scratch->database[0] = 'd';
@@ -226,7 +208,7 @@ bool scratch_follow(struct scratch *scratch, const struct scratch *leader, const
 	*scratch = *leader;
 	scratch->pid = 0;
 	scratch->follower = true;
-	scratch->port = free_port();
+	scratch->port = port_free();
 	if (scratch->port == 0)
 		return fail(err, ERROR_RETRY, "no free port on the loopback address");
 	if (!prepare_directory(scratch, parent, name, err))

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* What the world does while the plan runs: a burst of writes behind which a follower falls back,
+ * and a comparison before anything is destroyed. */
+#include "engine/base/clock.h"
+#include "steps/postgres/client.h"
+#include "steps/rehearsal/control.h"
+#include "steps/rehearsal/rehearsal.h"
+
+#include <libpq-fe.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	BURST_COMMITS = 1500,
+	BURST_HOLD_MS = 2500, /* how long it stays behind, for the gate to be seen shut */
+};
+
+static bool pause_replay(const struct simulator *heroku, const char *addon, bool paused,
+                         struct error *err)
+{
+	struct arena arena = {0};
+	struct value *answer, *body = value_map(&arena);
+
+	value_set_text(&arena, body, "addon", addon);
+	value_set_bool(&arena, body, "paused", paused);
+	bool fine = control_post(heroku, "/_sim/replication", body, &arena, &answer, err);
+	arena_free(&arena);
+	return fine;
+}
+
+static void commit_rows(const char *database)
+{
+	struct error err = {0};
+	PGconn *connection = postgres_connect(database, &err);
+	char sql[128];
+
+	for (int i = 0; connection && i < BURST_COMMITS; i++) {
+		snprintf(sql, sizeof sql,
+		         "INSERT INTO public.visits (key, source) VALUES ('batch-%d', 'batch')", i);
+		PQclear(PQexec(connection, sql));
+	}
+	PQfinish(connection);
+}
+
+static _Noreturn void run_burst(const struct rehearsal *rehearsal, const char *addon, pid_t parent)
+{
+	struct error err = {0};
+
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	commit_rows(rehearsal->first_database);
+	nanosleep(&(struct timespec){.tv_sec = BURST_HOLD_MS / 1000,
+	                             .tv_nsec = BURST_HOLD_MS % 1000 * 1000000L},
+	          NULL);
+	_exit(pause_replay(&rehearsal->heroku, addon, false, &err) ? 0 : 1);
+}
+
+/* The replay is held before this returns, so that no gate can pass by meanwhile. */
+static void fall_behind(struct rehearsal *rehearsal, const struct walk_event *event)
+{
+	const char *addon = value_get_text(value_get(event->body, "outputs"), "database", NULL);
+	struct error err = {0};
+	pid_t parent = getpid();
+
+	if (!addon || rehearsal->burst || !rehearsal->first_database[0] ||
+	    !pause_replay(&rehearsal->heroku, addon, true, &err))
+		return;
+	fflush(NULL);
+	rehearsal->burst = fork();
+	if (rehearsal->burst == 0)
+		run_burst(rehearsal, addon, parent);
+	if (rehearsal->burst < 0) {
+		rehearsal->burst = 0;
+		pause_replay(&rehearsal->heroku, addon, false, &err);
+	}
+}
+
+/* A failure shows in the report: then nothing was compared. */
+static void compare_before(struct rehearsal *rehearsal)
+{
+	struct error err = {0};
+
+	rehearsal_compare(rehearsal, &err);
+}
+
+void rehearsal_event(struct rehearsal *rehearsal, const struct walk_event *event)
+{
+	if (!event->step || !rehearsal->heroku.pid)
+		return;
+	if (event->news == NEWS_DONE &&
+	    strcmp(event->step->module->name, "heroku.postgres.follower") == 0)
+		fall_behind(rehearsal, event);
+	if (event->news == NEWS_ACTING && (event->step->module->traits & STEP_DESTROYS))
+		compare_before(rehearsal);
+}
