@@ -13,7 +13,7 @@ static const struct field fields[] = {
 	{0},
 };
 
-/* Adds "feature:NAME", "drain:URL" and "pipeline:ID:STAGE" with the id by which it is removed. */
+/* Adds "feature:NAME" or "drain:URL". */
 static bool read_kind(struct heroku *heroku, const char *app, const char *kind, struct value *out,
                       struct error *err)
 {
@@ -32,19 +32,42 @@ static bool read_kind(struct heroku *heroku, const char *app, const char *kind, 
 				continue;
 			key = arena_printf(heroku->arena, "feature:%s",
 			                   value_get_text(one, "name", id));
-		} else if (strcmp(kind, "log-drains") == 0) {
+		} else {
 			const struct value *addon = value_get(one, "addon");
 			if (addon && addon->kind == VALUE_MAP)
 				continue;
 			key = arena_printf(heroku->arena, "drain:%s",
 			                   value_get_text(one, "url", id));
-		} else {
-			key = arena_printf(heroku->arena, "pipeline:%s:%s",
-			                   heroku_text_or_null(one, "pipeline.id"),
-			                   value_get_text(one, "stage", ""));
 		}
 		value_set_bool(heroku->arena, out, key, true);
 	}
+	return true;
+}
+
+/* An app is in one pipeline at most: the answer is that coupling, no list. */
+static bool find_coupling(struct heroku *heroku, const char *app, struct value **coupling,
+                          struct error *err)
+{
+	return heroku_get(heroku, heroku_path(heroku, "/apps/%s/pipeline-couplings", app), coupling,
+	                  err);
+}
+
+/* Adds "pipeline:ID:STAGE". */
+static bool read_pipeline(struct heroku *heroku, const char *app, struct value *out,
+                          struct error *err)
+{
+	struct value *coupling;
+
+	if (!find_coupling(heroku, app, &coupling, err))
+		return false;
+	if (!coupling)
+		return true;
+	const char *pipeline = heroku_text(coupling, "pipeline.id", err);
+	const char *stage = pipeline ? heroku_text(coupling, "stage", err) : NULL;
+	if (!stage)
+		return false;
+	value_set_bool(heroku->arena, out,
+	               arena_printf(heroku->arena, "pipeline:%s:%s", pipeline, stage), true);
 	return true;
 }
 
@@ -52,7 +75,7 @@ static bool read_all(struct heroku *heroku, const char *app, struct value *out, 
 {
 	return read_kind(heroku, app, "features", out, err) &&
 	       read_kind(heroku, app, "log-drains", out, err) &&
-	       read_kind(heroku, app, "pipeline-couplings", out, err);
+	       read_pipeline(heroku, app, out, err);
 }
 
 static bool observe(struct step *step, struct value *seen, struct error *err)
@@ -123,29 +146,46 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	return true;
 }
 
-static bool take_away(struct heroku *heroku, const char *key, struct error *err)
+static bool remove_at(struct heroku *heroku, const char *path, struct error *err)
 {
-	const char *app = lookup_field(heroku, "app"), *path, *id;
+	enum heroku_outcome outcome = heroku_write(heroku, "DELETE", path, NULL, NULL, err);
+
+	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+}
+
+static bool remove_drain(struct heroku *heroku, const char *url, struct error *err)
+{
+	const char *app = lookup_field(heroku, "app");
 	struct value *list;
 
+	if (!heroku_list(heroku, heroku_path(heroku, "/apps/%s/log-drains", app), &list, err))
+		return false;
+	const struct value *found = lookup_item(list, "url", url);
+	const char *id = found ? heroku_text(found, "id", err) : NULL;
+	if (!id)
+		return !found;
+	return remove_at(heroku, heroku_path(heroku, "/apps/%s/log-drains/%s", app, id), err);
+}
+
+static bool remove_coupling(struct heroku *heroku, struct error *err)
+{
+	struct value *found;
+
+	if (!find_coupling(heroku, lookup_field(heroku, "app"), &found, err))
+		return false;
+	const char *id = found ? heroku_text(found, "id", err) : NULL;
+	if (!id)
+		return !found;
+	return remove_at(heroku, heroku_path(heroku, "/pipeline-couplings/%s", id), err);
+}
+
+static bool take_away(struct heroku *heroku, const char *key, struct error *err)
+{
 	if (strncmp(key, "feature:", 8) == 0)
 		return set_feature(heroku, key + 8, false, err);
-	bool drain = strncmp(key, "drain:", 6) == 0;
-	path = drain ? heroku_path(heroku, "/apps/%s/log-drains", app)
-	             : heroku_path(heroku, "/apps/%s/pipeline-couplings", app);
-	if (!heroku_list(heroku, path, &list, err))
-		return false;
-	const struct value *found = drain  ? lookup_item(list, "url", key + 6)
-	                            : list ? list->as.items.first
-	                                   : NULL;
-	if (!found)
-		return true;
-	if (!(id = heroku_text(found, "id", err)))
-		return false;
-	path = drain ? heroku_path(heroku, "/apps/%s/log-drains/%s", app, id)
-	             : heroku_path(heroku, "/pipeline-couplings/%s", id);
-	enum heroku_outcome outcome = heroku_write(heroku, "DELETE", path, NULL, NULL, err);
-	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+	if (strncmp(key, "drain:", 6) == 0)
+		return remove_drain(heroku, key + 6, err);
+	return remove_coupling(heroku, err);
 }
 
 static bool revert(struct step *step, const struct value *before, struct error *err)
