@@ -23,8 +23,9 @@
  *                           when: "before"|"after", action: drop|half|hang|429|500|503|slow|
  *                           fail_provision}; strikes at the nth matching request only (nth 0:
  *                           every one); 201 with its id
- *  DELETE /_sim/faults     all; /_sim/faults/ID: one. A held (hang) request is then let go.
- *  POST /_sim/replication  {addon: name or id, paused: true}: stops and goes on replaying
+ *  DELETE /_sim/faults     all; /_sim/faults/ID: one. A held (hang) request is then let go; when
+ * its client is gone by then, one held before its effect has none. POST /_sim/replication  {addon:
+ * name or id, paused: true}: stops and goes on replaying
  *
  * The router picks the app by Host (custom domain, NAME.localhost, the app's herokuapp.com host),
  * or at a plain address by the first part of the path: web_url is http://127.0.0.1:PORT/NAME/. It

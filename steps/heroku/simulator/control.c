@@ -3,8 +3,10 @@
 #include "steps/heroku/simulator/world.h"
 
 #include <fnmatch.h>
+#include <microhttpd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 static void ledger(struct call *call)
@@ -94,6 +96,15 @@ static void hold(struct world *world, json_t *fault)
 	}
 }
 
+static bool client_is_gone(const struct call *call)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	char byte;
+
+	return info && recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static enum fault_outcome act(struct call *call, json_t *fault)
 {
 	const char *action = text_of(fault, "action");
@@ -104,6 +115,8 @@ static enum fault_outcome act(struct call *call, json_t *fault)
 		return FAULT_HALF;
 	if (strcmp(action, "hang") == 0) {
 		hold(call->world, fault);
+		if (client_is_gone(call))
+			return FAULT_DROP;
 	} else if (strcmp(action, "slow") == 0) {
 		pthread_mutex_unlock(&call->world->lock);
 		nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
