@@ -26,6 +26,7 @@
 const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_AGAIN] = {"again", NULL, "begin a new run although the last one is complete"},
 	[OPTION_AMEND] = {"amend", NULL, "take the open run up with the changed plan"},
+	[OPTION_CERT] = {"cert", "FILE", "serve custom domains over HTTPS with this certificate"},
 	[OPTION_COLOR] = {"color", "WHEN", "auto, always or never"},
 	[OPTION_DETAILED_EXITCODE] = {"detailed-exitcode", NULL, "exit 2 when there are changes"},
 	[OPTION_FORMAT] = {"format", "FORMAT", "text, dot, mermaid or json"},
@@ -33,6 +34,7 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_INPUTS] = {"inputs", "FILE", "a JSON file of inputs"},
 	[OPTION_JOBS] = {"jobs", "N", "how many steps run at once (8)"},
 	[OPTION_JSON] = {"json", NULL, "print JSON, for programs"},
+	[OPTION_KEY] = {"key", "FILE", "its private key"},
 	[OPTION_PREVIEW] = {"preview", NULL, "only show what would be done"},
 	[OPTION_REHEARSAL] = {"rehearsal", NULL,
                               "of the last `plan rehearse`, not of `plan apply`"},

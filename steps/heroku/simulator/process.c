@@ -203,6 +203,9 @@ bool simulator_sandbox(const struct simulator_options *options, struct error *er
 	       "export HEROKU_SKIP_NEW_VERSION_CHECK=1\n"
 	       "# apps answer at http://127.0.0.1:%d/APP/\n",
 	       simulator.base_url, simulator.router_port);
+	if (simulator.router_tls_port)
+		printf("# custom domains answer at https://DOMAIN, there at 127.0.0.1:%d\n",
+		       simulator.router_tls_port);
 	fflush(stdout);
 	sigwait(&ends, &which);
 	simulator_stop(&simulator);
