@@ -58,7 +58,7 @@ static const char *identity(const json_t *asked, const char *fallback)
 	return *text_of(asked, "id") ? text_of(asked, "id") : fallback;
 }
 
-static void create(struct call *call)
+json_t *app_create(struct call *call)
 {
 	const char *name = text_of(call->body, "name");
 	json_t *region = world_find(call->world, "regions",
@@ -78,14 +78,18 @@ static void create(struct call *call)
 		refuse(call, 422, "invalid_params", "Stack is not available");
 	else {
 		json_t *app = app_make(call->world, name, region, stack);
-		const json_t *team = json_object_get(call->body, "team");
-		if (team)
-			json_object_set_new(app, "team",
-			                    json_pack("{s:o, s:s}", "id", new_id(), "name",
-			                              identity(team, "team")));
 		effect(call, app, "create app %s", text_of(app, "name"));
-		reply(call, 201, visible(app));
+		return app;
 	}
+	return NULL;
+}
+
+static void create(struct call *call)
+{
+	json_t *app = app_create(call);
+
+	if (app)
+		reply(call, 201, visible(app));
 }
 
 static void list(struct call *call)
@@ -166,11 +170,6 @@ static void destroy(struct call *call)
 }
 
 const struct route app_routes[] = {
-	{"GET", "/apps", list},
-	{"POST", "/apps", create},
-	{"POST", "/teams/apps", create},
-	{"GET", "/apps/?", show},
-	{"PATCH", "/apps/?", change},
-	{"DELETE", "/apps/?", destroy},
-	{0},
+	{"GET", "/apps", list},       {"POST", "/apps", create},      {"GET", "/apps/?", show},
+	{"PATCH", "/apps/?", change}, {"DELETE", "/apps/?", destroy}, {0},
 };

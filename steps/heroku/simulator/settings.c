@@ -143,6 +143,24 @@ static void remove_collaborator(struct call *call)
 	destroy_setting(call, "collaborators", "collaborator");
 }
 
+static void team_collaborators(struct call *call)
+{
+	if (team_app_of(call))
+		collaborators(call);
+}
+
+static void add_team_collaborator(struct call *call)
+{
+	if (team_app_of(call))
+		add_collaborator(call);
+}
+
+static void remove_team_collaborator(struct call *call)
+{
+	if (team_app_of(call))
+		remove_collaborator(call);
+}
+
 static void add_drain(struct call *call)
 {
 	json_t *app = app_of(call);
@@ -244,6 +262,9 @@ const struct route setting_routes[] = {
 	{"GET", "/apps/?/collaborators", collaborators},
 	{"POST", "/apps/?/collaborators", add_collaborator},
 	{"DELETE", "/apps/?/collaborators/?", remove_collaborator},
+	{"GET", "/teams/apps/?/collaborators", team_collaborators},
+	{"POST", "/teams/apps/?/collaborators", add_team_collaborator},
+	{"DELETE", "/teams/apps/?/collaborators/?", remove_team_collaborator},
 	{"GET", "/apps/?/features", features},
 	{"GET", "/apps/?/features/?", show_feature},
 	{"PATCH", "/apps/?/features/?", set_feature},

@@ -184,3 +184,13 @@ json_t *app_of(struct call *call)
 		                "Couldn't find that app."));
 	return app;
 }
+
+json_t *team_app_of(struct call *call)
+{
+	json_t *app = app_of(call);
+
+	if (!app || json_is_object(json_object_get(app, "team")))
+		return app;
+	refuse(call, 404, "not_found", "Couldn't find that team app.");
+	return NULL;
+}

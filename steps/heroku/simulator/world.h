@@ -70,7 +70,7 @@ struct route {
 /* Tables that end with {0}, one a resource. */
 extern const struct route account_routes[], app_routes[], config_routes[], addon_routes[],
 	attachment_routes[], dyno_routes[], release_routes[], setting_routes[], domain_routes[],
-	data_routes[], control_routes[];
+	data_routes[], team_routes[], control_routes[];
 
 /* ---- state ---- */
 
@@ -112,10 +112,12 @@ void effect(struct call *call, const json_t *app, const char *format, ...)
 
 /* The app of part[0]; NULL with 404 answered. */
 json_t *app_of(struct call *call);
+json_t *team_app_of(struct call *call); /* must be one of a team */
 
 /* ---- resources ---- */
 
 json_t *app_make(struct world *world, const char *name, const json_t *region, const json_t *stack);
+json_t *app_create(struct call *call); /* what is asked for; NULL with the refusal answered */
 json_t *release_make(struct world *world, json_t *app, const char *description, const json_t *slug);
 json_t *slug_make(struct world *world, const json_t *app, const json_t *asked);
 json_t *domain_make(struct world *world, const json_t *app, const char *hostname);
