@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Domains, certificates (SNI endpoints) and automatic certificate management. */
+/* Domains and automatic certificate management. */
 #include "steps/heroku/simulator/world.h"
 
 #include <sodium.h>
@@ -89,66 +89,6 @@ static void one(struct call *call)
 	}
 }
 
-static void snis(struct call *call)
-{
-	json_t *app = app_of(call);
-
-	if (app)
-		reply_list(call, "snis", app);
-}
-
-static void add_sni(struct call *call)
-{
-	json_t *app = app_of(call), *name;
-	const char *chain = text_of(call->body, "certificate_chain");
-	char made[32];
-
-	if (!app)
-		return;
-	if (!strstr(chain, "BEGIN CERTIFICATE") ||
-	    !strstr(text_of(call->body, "private_key"), "PRIVATE KEY")) {
-		refuse(call, 422, "invalid_params", "The certificate or the key is not PEM.");
-		return;
-	}
-	snprintf(made, sizeof made, "falcon-%05d", (int)(10000 + ++call->world->count));
-	name = json_string(made);
-	json_t *sni = world_add(
-		call->world, "snis",
-		json_pack("{s:s, s:o, s:o, s:o, s:o, s:n, s:[], s:o, s:{s:b, s:[], s:o, s:s, s:b, "
-	                  "s:o, s:s, "
-	                  "s:o}}",
-	                  "certificate_chain", chain, "created_at", new_time(), "id", new_id(),
-	                  "name", name, "updated_at", new_time(), "display_name", "domains", "app",
-	                  reference_to(app), "ssl_cert", "ca_signed?", 0, "cert_domains",
-	                  "expires_at", new_time(), "issuer", "unknown", "self_signed?", 1,
-	                  "starts_at", new_time(), "subject", "unknown", "id", new_id()));
-	effect(call, app, "add certificate %s", made);
-	reply(call, 201, visible(sni));
-}
-
-static void one_sni(struct call *call)
-{
-	json_t *app = app_of(call);
-	json_t *sni = app ? world_find_of(call->world, "snis", app, call->part[1]) : NULL;
-
-	if (!app)
-		return;
-	if (!sni) {
-		refuse(call, 404, "not_found", "Couldn't find that SNI endpoint.");
-		return;
-	}
-	if (strcmp(call->method, "PATCH") == 0) {
-		json_object_set_new(sni, "certificate_chain",
-		                    json_string(text_of(call->body, "certificate_chain")));
-		effect(call, app, "replace certificate %s", text_of(sni, "name"));
-	}
-	reply(call, 200, visible(sni));
-	if (strcmp(call->method, "DELETE") == 0) {
-		effect(call, app, "remove certificate %s", text_of(sni, "name"));
-		world_remove(call->world, "snis", sni);
-	}
-}
-
 static void acm(struct call *call)
 {
 	json_t *app = app_of(call);
@@ -166,11 +106,6 @@ const struct route domain_routes[] = {
 	{"GET", "/apps/?/domains/?", one},
 	{"PATCH", "/apps/?/domains/?", one},
 	{"DELETE", "/apps/?/domains/?", one},
-	{"GET", "/apps/?/sni-endpoints", snis},
-	{"POST", "/apps/?/sni-endpoints", add_sni},
-	{"GET", "/apps/?/sni-endpoints/?", one_sni},
-	{"PATCH", "/apps/?/sni-endpoints/?", one_sni},
-	{"DELETE", "/apps/?/sni-endpoints/?", one_sni},
 	{"POST", "/apps/?/acm", acm},
 	{"PATCH", "/apps/?/acm", acm},
 	{"DELETE", "/apps/?/acm", acm},

@@ -70,7 +70,7 @@ struct route {
 /* Tables that end with {0}, one a resource. */
 extern const struct route account_routes[], app_routes[], config_routes[], addon_routes[],
 	attachment_routes[], dyno_routes[], release_routes[], setting_routes[], domain_routes[],
-	data_routes[], team_routes[], control_routes[];
+	certificate_routes[], data_routes[], team_routes[], control_routes[];
 
 /* ---- state ---- */
 
