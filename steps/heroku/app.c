@@ -32,10 +32,17 @@ static bool find_wanted(struct heroku *heroku, struct value *wanted, struct erro
 {
 	const char *like_name = lookup_field(heroku, "like");
 	const char *stack = lookup_field(heroku, "stack"), *team = lookup_field(heroku, "team");
+	const struct value *made = value_get(heroku->step->before, "wanted");
 	struct value *like = NULL;
 
 	if (like_name && !lookup_app(heroku, like_name, &like, err))
 		return false;
+	/* A plan may take the old app away in the end: the new one shall be as it was made. */
+	if (like_name && !like && heroku->step->was_done && made) {
+		for (const struct value *one = made->as.items.first; one; one = one->next)
+			value_set(heroku->arena, wanted, one->key, value_copy(heroku->arena, one));
+		return true;
+	}
 	if (like_name && !like)
 		return fail(err, ERROR_FAILED, "there is no app %s to be like", like_name);
 	if (like && heroku_text_or_null(like, "space.name"))
