@@ -3,6 +3,7 @@
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct field fields[] = {
@@ -21,6 +22,14 @@ static const struct field outputs[] = {
 	{0},
 };
 
+/* The published schema has numbers of transfers as text; a number is understood as well. */
+static int64_t number_of(const struct value *transfer)
+{
+	const char *text = heroku_text_or_null(transfer, "num");
+
+	return text ? strtoll(text, NULL, 10) : value_get_number(transfer, "num", 0);
+}
+
 /* The newest transfer into our add-on that was not cancelled; NULL. Its name is ours alone. */
 static bool find_transfer(struct heroku *heroku, const char *name, const struct value **transfer,
                           struct error *err)
@@ -37,7 +46,7 @@ static bool find_transfer(struct heroku *heroku, const char *name, const struct 
 	int64_t newest = -1;
 	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
 		const char *to = heroku_text_or_null(one, "to_name");
-		int64_t number = value_get_number(one, "num", 0);
+		int64_t number = number_of(one);
 		if (!to || strcmp(to, name) != 0 || heroku_text_or_null(one, "canceled_at"))
 			continue;
 		if (number >= newest) {
@@ -165,7 +174,7 @@ static bool judge(const struct value *transfer, struct error *err)
 		            "the copy finished with %lld warnings: rows or objects may be missing",
 		            (long long)warnings);
 	return fail(err, ERROR_FAILED, "the copy failed; see the logs of transfer %lld",
-	            (long long)value_get_number(transfer, "num", 0));
+	            (long long)number_of(transfer));
 }
 
 static bool apply(struct step *step, const struct changes *changes, struct error *err)
