@@ -15,9 +15,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MOST = 62 };
+enum { ARGUMENTS_MOST = 62, WATCH_NS = 20000000 };
 
 static int version_of(const char *path)
 {
@@ -156,6 +157,21 @@ static void last_lines(const char *path, char *out, size_t size)
 			*at = ' ';
 }
 
+/* waitpid(), asking the watch meanwhile. */
+static pid_t await(const struct program *program, pid_t pid, int *status)
+{
+	pid_t ended = 0;
+
+	if (!program->watch)
+		return waitpid(pid, status, 0);
+	while ((ended = waitpid(pid, status, WNOHANG)) == 0) {
+		if (!program->watch(program->context))
+			kill(pid, SIGTERM);
+		nanosleep(&(struct timespec){.tv_nsec = WATCH_NS}, NULL);
+	}
+	return ended;
+}
+
 bool program_run(const struct program *program, struct error *err)
 {
 	pid_t pid = program_start(program, err);
@@ -164,7 +180,7 @@ bool program_run(const struct program *program, struct error *err)
 
 	if (pid < 0)
 		return false;
-	while (waitpid(pid, &status, 0) < 0)
+	while (await(program, pid, &status) < 0)
 		if (errno != EINTR)
 			return fail(err, ERROR_FAILED, "%s: %s", program->name, strerror(errno));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)

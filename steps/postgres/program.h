@@ -14,6 +14,8 @@ struct program {
 	const char *const *arguments; /* NULL-ended, without the name */
 	const char *password;         /* as PGPASSWORD, so that it is in no argument; NULL */
 	const char *log_path;         /* where stdout and stderr go (appended); NULL: nowhere */
+	bool (*watch)(void *context); /* asked while it runs; false ends it; may be NULL */
+	void *context;                /* of watch */
 };
 
 /* The newest directory with server programs, or PLAN_PG_BIN; false when there is none. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The Data API, v11: databases, backups, restores, transfers. */
+/* The Data API, v11: databases. */
 #include "engine/base/clock.h"
 #include "steps/heroku/simulator/world.h"
 
@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Known a little later than the Platform API knows the add-on. */
-static json_t *database_of(struct call *call)
+json_t *database_of(struct call *call)
 {
 	json_t *addon = world_find(call->world, "addons", call->part[0]);
 
@@ -75,8 +75,8 @@ static json_t *shown(struct world *world, const json_t *addon)
 	                    leader ? json_pack("{s:s, s:s}", "addon_id", text_of(leader, "id"),
 	                                       "name", text_of(leader, "name"))
 	                           : json_null());
-	json_object_set_new(database, "following",
-	                    leader ? json_string(text_of(leader, "_url")) : json_null());
+	if (leader)
+		json_object_set(database, "following", json_object_get(leader, "_url"));
 	return database;
 }
 
@@ -115,128 +115,9 @@ static void unfollow(struct call *call)
 	reply(call, 200, json_pack("{s:s}", "message", "Unfollow started"));
 }
 
-static json_t *transfer_make(struct call *call, const json_t *addon, const char *from_type,
-                             const char *to_type)
-{
-	json_t *transfer = world_add(
-		call->world, "transfers",
-		json_pack("{s:o, s:i, s:s, s:s, s:n, s:s, s:s, s:n, s:{}, s:i, s:i, s:n, s:i, s:o, "
-	                  "s:n, s:n, "
-	                  "s:o, s:n, s:n, s:n, s:[], s:O}",
-	                  "uuid", new_id(), "num",
-	                  (int)json_array_size(world_list(call->world, "transfers")) + 1,
-	                  "from_name", text_of(addon, "name"), "from_type", from_type, "from_url",
-	                  "to_name", text_of(addon, "name"), "to_type", to_type, "to_url",
-	                  "options", "source_bytes", 0, "processed_bytes", 0, "succeeded",
-	                  "warnings", 0, "created_at", new_time(), "started_at", "canceled_at",
-	                  "updated_at", new_time(), "finished_at", "deleted_at", "purged_at",
-	                  "logs", "_app", json_object_get(addon, "app")));
-
-	effect(call, json_object_get(addon, "app"), "%s to %s", from_type, to_type);
-	return transfer;
-}
-
-static void begin(struct call *call, json_t *transfer, const char *from, const char *to)
-{
-	json_object_set_new(transfer, "_from", json_string(from));
-	json_object_set_new(transfer, "_to", json_string(to));
-	job_add(call->world, JOB_TRANSFER, text_of(transfer, "uuid"), false);
-	reply(call, 201, visible(transfer));
-}
-
-static void backup(struct call *call)
-{
-	json_t *addon = database_of(call);
-
-	if (addon)
-		begin(call, transfer_make(call, addon, "pg_dump", "gof3r"), text_of(addon, "_url"),
-		      "");
-}
-
-static void restore(struct call *call)
-{
-	json_t *addon = database_of(call);
-	const char *file = strrchr(text_of(call->body, "backup_url"), '/');
-
-	if (!addon)
-		return;
-	if (!file || !world_find_by(call->world, "transfers", "uuid", file + 1)) {
-		refuse(call, 422, "unprocessable_entity", "The backup cannot be fetched.");
-		return;
-	}
-	json_t *transfer = transfer_make(call, addon, "gof3r", "pg_restore");
-	json_object_set_new(transfer, "_file", json_string(file + 1));
-	begin(call, transfer, "", text_of(addon, "_url"));
-}
-
-static void copy(struct call *call)
-{
-	json_t *addon = database_of(call);
-	const char *from = text_of(call->body, "from_url"), *to = text_of(call->body, "to_url");
-
-	if (!addon)
-		return;
-	if (!*from || !*to || strcmp(from, to) == 0) {
-		refuse(call, 422, "unprocessable_entity", "from_url and to_url must differ.");
-		return;
-	}
-	begin(call, transfer_make(call, addon, "pg_dump", "pg_restore"), from, to);
-}
-
-static void transfers(struct call *call)
-{
-	json_t *app = app_of(call), *all = json_array(), *item;
-	size_t i;
-
-	json_array_foreach(world_list(call->world, "transfers"), i,
-	                   item) if (app && strcmp(text_of(item, "_app.id"), text_of(app, "id")) ==
-	                                            0) json_array_append_new(all, visible(item));
-	if (app)
-		reply(call, 200, all);
-	else
-		json_decref(all);
-}
-
-static json_t *transfer_of(struct call *call)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(world_list(call->world, "transfers"), i,
-	                   item) if (strcmp(text_of(item, "uuid"), call->part[1]) == 0 ||
-	                             json_integer_value(json_object_get(item, "num")) ==
-	                                     atoll(call->part[1])) return item;
-	reply(call, 404, json_pack("{s:s}", "error", "not found"));
-	return NULL;
-}
-
-static void transfer(struct call *call)
-{
-	json_t *item = transfer_of(call);
-
-	if (item)
-		reply(call, 200, visible(item));
-}
-
-static void public_url(struct call *call)
-{
-	json_t *item = transfer_of(call);
-
-	if (item)
-		reply(call, 200,
-		      json_pack("{s:s+++, s:o}", "url", call->world->base_url, "/_sim/backups", "/",
-		                text_of(item, "uuid"), "expires_at", new_time()));
-}
-
 const struct route data_routes[] = {
 	{"GET", "/client/v11/databases/?", show},
 	{"GET", "/client/v11/databases/?/wait_status", wait_status},
 	{"PUT", "/client/v11/databases/?/unfollow", unfollow},
-	{"POST", "/client/v11/databases/?/backups", backup},
-	{"POST", "/client/v11/databases/?/restores", restore},
-	{"POST", "/client/v11/databases/?/transfers", copy},
-	{"GET", "/client/v11/apps/?/transfers", transfers},
-	{"GET", "/client/v11/apps/?/transfers/?", transfer},
-	{"POST", "/client/v11/apps/?/transfers/?/actions/public-url", public_url},
 	{0},
 };

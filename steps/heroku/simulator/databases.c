@@ -2,9 +2,7 @@
 /* The servers behind heroku-postgresql add-ons, and the jobs that make and change them. */
 #include "engine/base/clock.h"
 #include "steps/heroku/simulator/world.h"
-#include "steps/postgres/program.h"
 
-#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,87 +150,6 @@ static void destroy(struct world *world, const char *id)
 		return;
 	scratch_destroy(&cluster->scratch);
 	cluster->addon[0] = '\0';
-}
-
-static const char *option_of(const PQconninfoOption *options, const char *keyword)
-{
-	for (; options && options->keyword; options++)
-		if (strcmp(options->keyword, keyword) == 0 && options->val)
-			return options->val;
-	return strcmp(keyword, "port") == 0 ? "5432" : "";
-}
-
-static bool dump_or_restore(const char *url, const char *file, bool restore, struct error *err)
-{
-	char *wrong = NULL;
-	PQconninfoOption *options = PQconninfoParse(url, &wrong);
-	const char *const dump[] = {"-Fc",
-	                            "-x",
-	                            "-O",
-	                            "-f",
-	                            file,
-	                            "-h",
-	                            option_of(options, "host"),
-	                            "-p",
-	                            option_of(options, "port"),
-	                            "-U",
-	                            option_of(options, "user"),
-	                            "-w",
-	                            "-d",
-	                            option_of(options, "dbname"),
-	                            NULL};
-	const char *const load[] = {"-x",
-	                            "-O",
-	                            "-c",
-	                            "--if-exists",
-	                            "-h",
-	                            option_of(options, "host"),
-	                            "-p",
-	                            option_of(options, "port"),
-	                            "-U",
-	                            option_of(options, "user"),
-	                            "-w",
-	                            "-d",
-	                            option_of(options, "dbname"),
-	                            file,
-	                            NULL};
-	char log[400];
-	snprintf(log, sizeof log, "%s.log", file);
-	struct program program = {.name = restore ? "pg_restore" : "pg_dump",
-	                          .arguments = restore ? load : dump,
-	                          .password = option_of(options, "password"),
-	                          .log_path = log};
-	bool good = options ? program_run(&program, err)
-	                    : fail(err, ERROR_FAILED, "the connection string cannot be read");
-
-	PQconninfoFree(options);
-	PQfreemem(wrong);
-	return good;
-}
-
-void transfer_run(struct world *world, const char *uuid)
-{
-	json_t *transfer = world_find_by(world, "transfers", "uuid", uuid);
-	char from[300], to[300], file[360];
-	struct error err = {0};
-
-	if (!transfer)
-		return;
-	snprintf(from, sizeof from, "%s", text_of(transfer, "_from"));
-	snprintf(to, sizeof to, "%s", text_of(transfer, "_to"));
-	snprintf(file, sizeof file, "%s/dumps/%s", world->state_dir,
-	         *text_of(transfer, "_file") ? text_of(transfer, "_file") : uuid);
-	json_object_set_new(transfer, "started_at", new_time());
-	pthread_mutex_unlock(&world->lock);
-	bool good = (!*from || dump_or_restore(from, file, false, &err)) &&
-	            (!*to || dump_or_restore(to, file, true, &err));
-	pthread_mutex_lock(&world->lock);
-	json_object_set_new(transfer, "finished_at", new_time());
-	json_object_set_new(transfer, "updated_at", new_time());
-	json_object_set_new(transfer, "succeeded", json_boolean(good));
-	json_object_set_new(transfer, "logs",
-	                    json_pack("[{s:o, s:s, s:s}]", "created_at", new_time(), "level",
-	                              "info", "message", good ? "done" : err.text));
 }
 
 bool jobs_run_one(struct world *world)

@@ -15,10 +15,9 @@ struct upload {
 enum { BODY_MOST = 4 * 1024 * 1024, PAGE = 200 };
 
 static const struct route *const tables[] = {
-	account_routes,    app_routes,         config_routes,  addon_routes,
-	attachment_routes, dyno_routes,        release_routes, setting_routes,
-	domain_routes,     certificate_routes, data_routes,    team_routes,
-	control_routes,
+	account_routes, app_routes,      config_routes,  addon_routes,   attachment_routes,
+	dyno_routes,    release_routes,  setting_routes, domain_routes,  certificate_routes,
+	data_routes,    transfer_routes, team_routes,    control_routes,
 };
 
 /* Fills part[]; they must be freed. */

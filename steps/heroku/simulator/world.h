@@ -70,7 +70,7 @@ struct route {
 /* Tables that end with {0}, one a resource. */
 extern const struct route account_routes[], app_routes[], config_routes[], addon_routes[],
 	attachment_routes[], dyno_routes[], release_routes[], setting_routes[], domain_routes[],
-	certificate_routes[], data_routes[], team_routes[], control_routes[];
+	certificate_routes[], data_routes[], transfer_routes[], team_routes[], control_routes[];
 
 /* ---- state ---- */
 
@@ -147,6 +147,9 @@ void job_add(struct world *world, enum job_kind kind, const char *subject, bool 
 bool jobs_run_one(struct world *world); /* with the lock held; false: none */
 struct cluster *cluster_of(struct world *world, const char *addon_id);
 int64_t cluster_behind(struct world *world, const json_t *addon); /* commits; -1 not known */
+
+/* The database add-on of part[0], once the Data API knows it; NULL with 404 answered. */
+json_t *database_of(struct call *call);
 void transfer_run(struct world *world, const char *uuid);
 
 /* ---- parts of the process ---- */
