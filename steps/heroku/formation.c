@@ -245,13 +245,22 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 static bool revert(struct step *step, const struct value *before, struct error *err)
 {
 	struct heroku heroku;
-	struct value *app;
-	const struct value *now = value_get(before, "now");
+	struct value *app, *now = value_map(step->arena), *left = value_map(step->arena);
+	const struct value *then = value_get(before, "now");
 
-	if (!heroku_open(&heroku, step, err) ||
-	    !lookup_app(&heroku, lookup_field(&heroku, "app"), &app, err))
+	if (!heroku_open(&heroku, step, err))
 		return false;
-	return !app || !now || patch(&heroku, now, err);
+	const char *name = lookup_field(&heroku, "app");
+	if (!lookup_app(&heroku, name, &app, err) ||
+	    (app && !read_formation(&heroku, name, now, err)))
+		return false;
+	/* What is as it was is not asked for again: a step that changed nothing because Heroku
+	 * failed must not fail on the way back too. */
+	for (const struct value *one = app && then ? then->as.items.first : NULL; one;
+	     one = one->next)
+		if (!value_equal(value_get(now, one->key), one))
+			value_set(step->arena, left, one->key, value_copy(step->arena, one));
+	return patch(&heroku, left, err);
 }
 
 const struct step_module heroku_formation = {

@@ -47,7 +47,12 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 
 static bool revert(struct step *step, const struct value *before, struct error *err)
 {
-	return set(step, value_get_bool(before, "enabled", false), err);
+	bool then = value_get_bool(before, "enabled", false);
+	struct value *seen = value_map(step->arena);
+
+	if (!observe(step, seen, err))
+		return false;
+	return value_get_bool(seen, "enabled", !then) == then || set(step, then, err);
 }
 
 const struct step_module heroku_maintenance = {

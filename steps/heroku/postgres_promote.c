@@ -66,17 +66,11 @@ static char *spare_name(struct heroku *heroku)
 }
 
 /* The add-on that holds DATABASE must not lose its last name on the app. */
-static bool keep_name(struct heroku *heroku, const char *wanted, struct error *err)
+static bool keep_name(struct heroku *heroku, const struct value *list, const char *holder,
+                      struct error *err)
 {
-	struct value *list;
-
-	if (!lookup_attachments(heroku, lookup_field(heroku, "app"), &list, err))
-		return false;
-	const char *holder =
-		heroku_text_or_null(lookup_item(list, "name", "DATABASE"), "addon.name");
-	if (!holder || strcmp(holder, wanted) == 0)
-		return true;
 	size_t names = 0;
+
 	for (const struct value *one = list->as.items.first; one; one = one->next) {
 		const char *addon = heroku_text_or_null(one, "addon.name");
 		names += addon && strcmp(addon, holder) == 0;
@@ -106,7 +100,16 @@ static bool check_ready(struct heroku *heroku, const char *name, struct error *e
 
 static bool make_primary(struct heroku *heroku, const char *name, struct error *err)
 {
-	return keep_name(heroku, name, err) && attach(heroku, name, "DATABASE", err) &&
+	struct value *list;
+
+	if (!lookup_attachments(heroku, lookup_field(heroku, "app"), &list, err))
+		return false;
+	const char *holder =
+		heroku_text_or_null(lookup_item(list, "name", "DATABASE"), "addon.name");
+	bool holds = holder && strcmp(holder, name) == 0;
+	if (holder && !holds && !keep_name(heroku, list, holder, err))
+		return false;
+	return (holds || attach(heroku, name, "DATABASE", err)) &&
 	       lookup_wait_release(heroku, lookup_field(heroku, "app"), err);
 }
 
