@@ -37,6 +37,12 @@ bool zone_update(struct zone *zone, const char *name, const struct value *expect
 /* Waits until every server has wanted. For a manual zone this is all there is to do. */
 bool zone_await(struct zone *zone, const char *name, const struct value *wanted, struct error *err);
 
+/* Where the name is a CNAME to a host in the same domain as `to`, it becomes one to `to`; its time
+ * to live stays. *points says whether it is one to `to` now: not where the name has something else,
+ * or no connection of the plan holds its zone. */
+bool zone_repoint(struct step *step, const char *name, const char *to, bool *points,
+                  struct error *err);
+
 /* One record set of a single value. */
 struct value *zone_records(struct arena *arena, const char *type, int64_t ttl_s, const char *value);
 

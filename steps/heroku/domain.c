@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* heroku.domain: a custom domain moves from one app to another. A name is on one app only, so it is
- * removed and added; when adding fails the removal is undone at once. */
+ * removed and added; when adding fails the removal is undone at once. Each time it is added it gets
+ * a new DNS target, also where it was before: on the way back DNS has to follow. */
+#include "steps/dns/zone.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
 
@@ -167,6 +169,29 @@ static bool wait_ready(struct heroku *heroku, const char *app, struct error *err
 	}
 }
 
+/* It is on the app again. A host name answers only at the DNS target that it got last, so any other
+ * target of Heroku's that its record leads to is one of before. */
+static bool lead_dns_back(struct heroku *heroku, const char *app, struct error *err)
+{
+	const char *name = lookup_field(heroku, "domain");
+	const struct value *domain;
+	bool points;
+
+	if (!find(heroku, app, &domain, err))
+		return false;
+	const char *target = heroku_text_or_null(domain, "cname");
+	if (!target)
+		return true;
+	if (!zone_repoint(heroku->step, name, target, &points, err))
+		return fail_while(err, "make %s a CNAME to %s, its DNS target now", name, target);
+	if (!points)
+		step_note(
+			heroku->step,
+			"%s is back on %s, where its DNS target is %s now; see that it leads there",
+			name, app, target);
+	return true;
+}
+
 /* From one app to the other, with its own way back. */
 static bool move(struct heroku *heroku, const char *from, const char *to, const char *old_endpoint,
                  const char *endpoint, struct error *err)
@@ -184,7 +209,8 @@ static bool move(struct heroku *heroku, const char *from, const char *to, const 
 		return wait_ready(heroku, to, err);
 	if (there && outcome != HEROKU_UNSURE) {
 		struct error back = {0};
-		if (add(heroku, from, old_endpoint, &back) != HEROKU_DONE)
+		if (add(heroku, from, old_endpoint, &back) != HEROKU_DONE ||
+		    !lead_dns_back(heroku, from, &back))
 			step_note(heroku->step, "could not be put back on %s: %s", from, back.text);
 	}
 	return fail_while(err, "add it to %s", to);
@@ -219,7 +245,9 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	if (strcmp(on, "none") == 0 || !from)
 		return drop(&heroku, to, err);
 	return find_endpoint(&heroku, to, &endpoint, err) &&
-	       move(&heroku, to, from, endpoint, value_get_text(before, "sni_endpoint", NULL), err);
+	       move(&heroku, to, from, endpoint, value_get_text(before, "sni_endpoint", NULL),
+	            err) &&
+	       lead_dns_back(&heroku, from, err);
 }
 
 const struct step_module heroku_domain = {
