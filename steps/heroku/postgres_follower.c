@@ -161,6 +161,18 @@ static bool create(struct heroku *heroku, const char *name, struct error *err)
 	return addon != NULL;
 }
 
+/* Every name before the one that is taken now. */
+static void name_leftovers(struct heroku *heroku, const char *taken)
+{
+	const char *first = lookup_addon_name(heroku, lookup_field(heroku, "app"), "");
+
+	if (strcmp(first, taken) != 0)
+		step_note(heroku->step,
+		          "%s is made because what was made under the names from %s on follows no "
+		          "longer; those stay, and cost, until somebody removes them",
+		          taken, first);
+}
+
 static bool apply(struct step *step, const struct changes *changes, struct error *err)
 {
 	struct heroku heroku;
@@ -170,8 +182,11 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	(void)changes;
 	if (!heroku_open(&heroku, step, err) || !find_ours(&heroku, &name, &state, err))
 		return false;
-	if (strcmp(state, "absent") == 0 && !create(&heroku, name, err))
-		return fail_while(err, "make the follower %s", name);
+	if (strcmp(state, "absent") == 0) {
+		name_leftovers(&heroku, name);
+		if (!create(&heroku, name, err))
+			return fail_while(err, "make the follower %s", name);
+	}
 	if (!lookup_wait_addon(&heroku, name, &addon, err))
 		return false;
 	const char *id = heroku_text(addon, "id", err);
