@@ -266,6 +266,10 @@ class World:
     def sql(self, url, text):
         return run_quiet("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", text).strip()
 
+    def sql_file(self, url, text):
+        """Each statement a commit of its own."""
+        run_quiet("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", "-", input=text)
+
     def domain(self, app):
         """What the app says of www.example.com, or None."""
         return next((one for one in self.call("GET", f"/apps/{app}/domains")
