@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,7 +85,8 @@ static bool may_ask(struct call *call)
 		       "Ask for application/vnd.heroku+json; version=3.");
 		return false;
 	}
-	call->world->remaining--;
+	if (strcmp(call->path, "/account/rate-limits") != 0 && call->world->remaining > 0)
+		call->world->remaining--;
 	return true;
 }
 
@@ -101,13 +103,12 @@ static void reverse(json_t *list)
 static char *page(struct call *call)
 {
 	const char *range = header(call, "Range"), *most = strstr(range, "max=");
-	const char *from = strpbrk(range, " ]"), *order = strstr(range, "order=desc");
+	const char *order = strstr(range, "order=desc");
 	size_t size = most ? (size_t)strtoul(most + 4, NULL, 10) : PAGE, first = 0;
 	char *next = NULL;
 
 	if (strncmp(range, "id ]", 4) == 0)
 		first = (size_t)strtoul(range + 4, NULL, 10);
-	(void)from;
 	if (size < 1 || size > 1000) {
 		refuse(call, 416, "requested_range_not_satisfiable",
 		       "max must be between 1 and 1000");
@@ -128,17 +129,27 @@ static char *page(struct call *call)
 	return next;
 }
 
-static void add_headers(struct call *call, struct MHD_Response *response, const char *next)
+/* Of the text, so that the same answer has the same one. */
+static void make_tag(const char *text, char *tag, size_t size)
+{
+	unsigned char hash[16];
+	char hex[33];
+
+	crypto_generichash(hash, sizeof hash, (const unsigned char *)text, strlen(text), NULL, 0);
+	snprintf(tag, size, "\"%s\"", sodium_bin2hex(hex, sizeof hex, hash, sizeof hash));
+}
+
+static void add_headers(struct call *call, struct MHD_Response *response, const char *tag,
+                        const char *next)
 {
 	json_t *id = new_id();
-	char left[24], etag[48];
+	char left[24];
 
 	snprintf(left, sizeof left, "%lld", (long long)call->world->remaining);
-	snprintf(etag, sizeof etag, "\"%s\"", json_string_value(id));
 	MHD_add_response_header(response, "Content-Type", "application/json");
 	MHD_add_response_header(response, "RateLimit-Remaining", left);
 	MHD_add_response_header(response, "Request-Id", json_string_value(id));
-	MHD_add_response_header(response, "ETag", etag);
+	MHD_add_response_header(response, "ETag", tag);
 	if (next)
 		MHD_add_response_header(response, "Next-Range", next);
 	if (call->status == 429)
@@ -160,14 +171,22 @@ static ssize_t break_off(void *text, uint64_t at, char *out, size_t most)
 static enum MHD_Result send_answer(struct call *call, const char *next, bool half)
 {
 	char *text = json_dumps(call->answer, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+	char tag[48];
 	struct MHD_Response *response;
 
 	if (!text)
 		return MHD_NO;
+	make_tag(text, tag, sizeof tag);
+	if (strcmp(call->method, "GET") == 0 && call->status < 300 &&
+	    strcmp(header(call, "If-None-Match"), tag) == 0) {
+		call->status = 304;
+		text[0] = '\0';
+		next = NULL;
+	}
 	response =
 		half ? MHD_create_response_from_callback(strlen(text), 512, break_off, text, free)
 		     : MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
-	add_headers(call, response, next);
+	add_headers(call, response, tag, next);
 	enum MHD_Result result = MHD_queue_response(call->connection, call->status, response);
 	MHD_destroy_response(response);
 	return result;

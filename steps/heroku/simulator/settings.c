@@ -176,6 +176,14 @@ static void add_drain(struct call *call)
 	reply(call, 201, visible(drain_make(call->world, app, url)));
 }
 
+static void show_drain(struct call *call)
+{
+	json_t *drain = setting_of(call, "drains", "log drain");
+
+	if (drain)
+		reply(call, 200, visible(drain));
+}
+
 static void remove_drain(struct call *call)
 {
 	destroy_setting(call, "drains", "log drain");
@@ -270,6 +278,7 @@ const struct route setting_routes[] = {
 	{"PATCH", "/apps/?/features/?", set_feature},
 	{"GET", "/apps/?/log-drains", drains},
 	{"POST", "/apps/?/log-drains", add_drain},
+	{"GET", "/apps/?/log-drains/?", show_drain},
 	{"DELETE", "/apps/?/log-drains/?", remove_drain},
 	{"GET", "/apps/?/pipeline-couplings", couplings},
 	{"POST", "/pipeline-couplings", couple},
