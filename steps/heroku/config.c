@@ -328,7 +328,7 @@ static bool patch(struct heroku *heroku, const struct value *body, struct error 
 		return true;
 	return heroku_must(heroku, "PATCH", heroku_path(heroku, "/apps/%s/config-vars", app), body,
 	                   NULL, err) &&
-	       lookup_wait_release(heroku, app, err);
+	       lookup_wait_release(heroku, app, NULL, err);
 }
 
 static bool apply(struct step *step, const struct changes *changes, struct error *err)

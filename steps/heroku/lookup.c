@@ -197,24 +197,43 @@ bool lookup_wait_database(struct heroku *heroku, const char *addon_id, struct va
 	}
 }
 
-bool lookup_wait_release(struct heroku *heroku, const char *app, struct error *err)
+/* *release NULL: an app without releases. */
+static bool find_release(struct heroku *heroku, const char *app, const char *id,
+                         const struct value **release, struct error *err)
 {
-	struct value *list;
+	struct value *found;
+	bool good = id ? heroku_get(heroku, heroku_path(heroku, "/apps/%s/releases/%s", app, id),
+	                            &found, err)
+	               : heroku_newest(heroku, heroku_path(heroku, "/apps/%s/releases", app), 1,
+	                               &found, err);
+
+	*release = NULL;
+	if (!good)
+		return false;
+	if (id && !found)
+		return fail(err, ERROR_FAILED, "the release %s of %s is gone", id, app);
+	*release = id || !found ? found : found->as.items.first;
+	return true;
+}
+
+bool lookup_wait_release(struct heroku *heroku, const char *app, const char *id, struct error *err)
+{
+	const struct value *release;
 
 	for (int poll = 0;; poll++) {
-		if (!heroku_newest(heroku, heroku_path(heroku, "/apps/%s/releases", app), 1, &list,
-		                   err))
+		if (!find_release(heroku, app, id, &release, err))
 			return false;
-		const struct value *newest = list ? list->as.items.first : NULL;
-		const char *status = newest ? heroku_text(newest, "status", err) : "succeeded";
+		const char *status = release ? heroku_text(release, "status", err) : "succeeded";
 		if (!status)
 			return false;
 		if (strcmp(status, "succeeded") == 0)
 			return true;
+		long long version = value_get_number(release, "version", 0);
 		if (strcmp(status, "pending") != 0)
 			return fail(err, ERROR_FAILED,
-			            "the release v%lld of %s is %s; see its output",
-			            (long long)value_get_number(newest, "version", 0), app, status);
+			            "the release phase of v%lld of %s %s; `heroku releases:output "
+			            "v%lld -a %s` shows why",
+			            version, app, status, version, app);
 		step_progress(heroku->step, "waiting for the release phase of %s", app);
 		if (!lookup_pause(heroku, poll, err))
 			return false;

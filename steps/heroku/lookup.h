@@ -50,8 +50,9 @@ bool lookup_wait_addon(struct heroku *heroku, const char *name, struct value **a
 bool lookup_wait_database(struct heroku *heroku, const char *addon_id, struct value **database,
                           struct error *err);
 
-/* Waits while the newest release is pending (release phase); a failed one is an error. */
-bool lookup_wait_release(struct heroku *heroku, const char *app, struct error *err);
+/* Waits while a release is pending (release phase); a failed one is an error. id NULL: the newest.
+ */
+bool lookup_wait_release(struct heroku *heroku, const char *app, const char *id, struct error *err);
 
 /* Sleeps before poll number n (0, 1, ...): short at first, 5 s later. */
 bool lookup_pause(struct heroku *heroku, int poll, struct error *err);

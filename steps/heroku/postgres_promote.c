@@ -110,7 +110,7 @@ static bool make_primary(struct heroku *heroku, const char *name, struct error *
 	if (holder && !holds && !keep_name(heroku, list, holder, err))
 		return false;
 	return (holds || attach(heroku, name, "DATABASE", err)) &&
-	       lookup_wait_release(heroku, lookup_field(heroku, "app"), err);
+	       lookup_wait_release(heroku, lookup_field(heroku, "app"), NULL, err);
 }
 
 static bool apply(struct step *step, const struct changes *changes, struct error *err)

@@ -97,18 +97,19 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 
 static bool release(struct heroku *heroku, const char *slug, const char *why, struct error *err)
 {
-	struct value *body = value_map(heroku->arena);
+	struct value *body = value_map(heroku->arena), *made;
 	const char *app = lookup_field(heroku, "app"), *now;
 	int64_t version;
 
 	value_set_text(heroku->arena, body, "slug", slug);
 	value_set_text(heroku->arena, body, "description", why);
 	const char *path = heroku_path(heroku, "/apps/%s/releases", app);
-	enum heroku_outcome outcome = heroku_write(heroku, "POST", path, body, NULL, err);
+	enum heroku_outcome outcome = heroku_write(heroku, "POST", path, body, &made, err);
 	if (outcome != HEROKU_DONE && outcome != HEROKU_UNSURE)
 		return false;
 	struct error unsure = *err;
-	if (!lookup_wait_release(heroku, app, err) || !read_slug(heroku, app, &now, &version, err))
+	if (!lookup_wait_release(heroku, app, heroku_text_or_null(made, "id"), err) ||
+	    !read_slug(heroku, app, &now, &version, err))
 		return false;
 	if (strcmp(now, slug) == 0)
 		return true;

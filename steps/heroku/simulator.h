@@ -17,7 +17,9 @@
  *                formation: {web: 1, worker: 1}, one_off: [command],
  *                addons: [{plan: "heroku-postgresql:standard-0", name, as: "DATABASE"}],
  *                slug: {commit, process_types: {web: "bin/web"}}}]}
- *       all but name may be left out; answer {apps: [{name, id, database_url, web_url}]}
+ *       all but name may be left out; answer {apps: [{name, id, database_url, web_url}]};
+ *       a process type `release` is a release phase: later releases are pending for a moment,
+ *       then failed when its command is "false", else succeeded (no command is executed)
  *  GET  /_sim/faults       [{id, method, path, nth, when, action, hit, seen}]
  *  POST /_sim/faults       {method: "POST", path: "/apps/?*" (fnmatch pattern), nth: 1,
  *                           when: "before"|"after", action: drop|half|hang|429|500|503|slow|

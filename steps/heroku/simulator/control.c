@@ -184,19 +184,29 @@ static bool all_settled(struct world *world)
 	return true;
 }
 
-static void seed(struct call *call)
+static bool seed_apps(struct call *call)
 {
-	json_t *asked, *item, *answers = json_array();
+	json_t *asked;
 	size_t i;
 
 	json_array_foreach(json_object_get(call->body, "apps"), i,
-	                   asked) if (!seed_app(call, asked))
-	{
-		json_decref(answers);
-		return;
-	}
+	                   asked) if (!seed_app(call, asked)) return false;
 	while (!all_settled(call->world) && !call->world->stopping)
 		pthread_cond_wait(&call->world->changed, &call->world->lock);
+	return true;
+}
+
+static void seed(struct call *call)
+{
+	json_t *item, *answers;
+	size_t i;
+
+	call->world->seeding = true;
+	bool seeded = seed_apps(call);
+	call->world->seeding = false;
+	if (!seeded)
+		return;
+	answers = json_array();
 	json_array_foreach(json_object_get(call->body, "apps"), i, item)
 	{
 		json_t *app = world_find(call->world, "apps", text_of(item, "name"));

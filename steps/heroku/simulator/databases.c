@@ -172,6 +172,9 @@ bool jobs_run_one(struct world *world)
 	case JOB_TRANSFER:
 		transfer_run(world, job->subject);
 		break;
+	case JOB_RELEASE:
+		release_settle(world, job->subject);
+		break;
 	}
 	free(job);
 	pthread_cond_broadcast(&world->changed);

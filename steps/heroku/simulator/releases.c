@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-static json_t *current_release(struct world *world, const json_t *app)
+enum { PHASE_NS = 200000000 };
+
+static json_t *newest_release(struct world *world, const json_t *app)
 {
 	json_t *release, *newest = NULL;
 	size_t i;
@@ -16,45 +19,104 @@ static json_t *current_release(struct world *world, const json_t *app)
 	return newest;
 }
 
+static json_t *current_release(struct world *world, const json_t *app)
+{
+	json_t *release;
+	size_t i;
+
+	json_array_foreach(
+		world_list(world, "releases"), i,
+		release) if (world_is_of(release, app) &&
+	                     json_is_true(json_object_get(release, "current"))) return release;
+	return NULL;
+}
+
 static void start_types(struct world *world, const json_t *app, const json_t *slug)
 {
 	const char *type;
 	json_t *command;
 
 	json_object_foreach(json_object_get(slug, "process_types"), type,
-	                    command) if (!world_find_of(world, "formation", app, type))
+	                    command) if (strcmp(type, "release") != 0 &&
+	                                 !world_find_of(world, "formation", app, type))
 		formation_set(world, app, type, strcmp(type, "web") == 0 ? 1 : 0);
+}
+
+/* It is what the app runs from now on. */
+static void make_current(struct world *world, json_t *app, json_t *release)
+{
+	json_t *last = current_release(world, app);
+
+	if (last)
+		json_object_set_new(last, "current", json_false());
+	json_object_set_new(release, "status", json_string("succeeded"));
+	json_object_set_new(release, "current", json_true());
+	json_object_set_new(app, "released_at", new_time());
+	start_types(world, app, world_find(world, "slugs", text_of(release, "slug.id")));
+}
+
+/* The command of its release phase, "" when it has none. */
+static const char *phase_of(struct world *world, const json_t *release)
+{
+	return text_of(world_find(world, "slugs", text_of(release, "slug.id")),
+	               "process_types.release");
+}
+
+static void begin_phase(struct world *world, json_t *release)
+{
+	char url[128];
+
+	snprintf(url, sizeof url, "https://release-output.heroku.com/streams/%s",
+	         text_of(release, "id"));
+	json_object_set_new(release, "output_stream_url", json_string(url));
+	job_add(world, JOB_RELEASE, text_of(release, "id"), false);
+}
+
+/* The phase is over: `false` fails, every other command succeeds; none is executed. */
+void release_settle(struct world *world, const char *id)
+{
+	pthread_mutex_unlock(&world->lock);
+	nanosleep(&(struct timespec){.tv_nsec = PHASE_NS}, NULL);
+	pthread_mutex_lock(&world->lock);
+	json_t *release = world_find(world, "releases", id);
+	json_t *app = release ? world_find(world, "apps", text_of(release, "app.id")) : NULL;
+	if (!app)
+		return;
+	if (strcmp(phase_of(world, release), "false") == 0)
+		json_object_set_new(release, "status", json_string("failed"));
+	else
+		make_current(world, app, release);
+	json_object_set_new(release, "updated_at", new_time());
 }
 
 json_t *release_make(struct world *world, json_t *app, const char *description, const json_t *slug)
 {
 	const json_t *account = json_object_get(world->lists, "account");
-	json_t *last = current_release(world, app), *names = json_array(), *addon;
-	json_int_t version = last ? json_integer_value(json_object_get(last, "version")) + 1 : 1;
-	json_t *of = last ? json_incref(json_object_get(last, "slug")) : json_null();
+	const json_t *newest = newest_release(world, app), *current = current_release(world, app);
+	json_t *names = json_array(), *addon, *of;
 	size_t i;
 
 	json_array_foreach(world_list(world, "addons"), i, addon) if (world_is_of(addon, app))
 		json_array_append(names, json_object_get(json_object_get(addon, "plan"), "name"));
-	if (last)
-		json_object_set_new(last, "current", json_false());
-	if (slug) {
-		json_decref(of);
-		of = json_pack("{s:s}", "id", text_of(slug, "id"));
-		start_types(world, app, slug);
-	}
-	json_object_set_new(app, "released_at", new_time());
-	return world_add(world, "releases",
-	                 json_pack("{s:o, s:[], s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:{s:s, s:s}, "
-	                           "s:I, s:b, s:n, "
-	                           "s:b, s:o}",
-	                           "addon_plan_names", names, "artifacts", "app", reference_to(app),
-	                           "created_at", new_time(), "description", description, "id",
-	                           new_id(), "updated_at", new_time(), "slug", of, "status",
-	                           "succeeded", "user", "id", text_of(account, "id"), "email",
-	                           text_of(account, "email"), "version", version, "current", 1,
-	                           "output_stream_url", "eligible_for_rollback", 1, "_config",
-	                           json_deep_copy(json_object_get(app, "_config"))));
+	of = slug      ? json_pack("{s:s}", "id", text_of(slug, "id"))
+	     : current ? json_incref(json_object_get(current, "slug"))
+	               : json_null();
+	json_t *release = json_pack(
+		"{s:o, s:[], s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:{s:s, s:s}, s:I, s:b, s:n, "
+		"s:b, s:o}",
+		"addon_plan_names", names, "artifacts", "app", reference_to(app), "created_at",
+		new_time(), "description", description, "id", new_id(), "updated_at", new_time(),
+		"slug", of, "status", "pending", "user", "id", text_of(account, "id"), "email",
+		text_of(account, "email"), "version",
+		json_integer_value(json_object_get(newest, "version")) + 1, "current", 0,
+		"output_stream_url", "eligible_for_rollback", 1, "_config",
+		json_deep_copy(json_object_get(app, "_config")));
+	world_add(world, "releases", release);
+	if (*phase_of(world, release) && !world->seeding)
+		begin_phase(world, release);
+	else
+		make_current(world, app, release);
+	return release;
 }
 
 json_t *slug_make(struct world *world, const json_t *app, const json_t *asked)
@@ -127,8 +189,8 @@ static void roll_back(struct call *call, json_t *app, const char *identity)
 	snprintf(text, sizeof text, "Rollback to v%d",
 	         (int)json_integer_value(json_object_get(old, "version")));
 	json_object_set_new(app, "_config", json_deep_copy(json_object_get(old, "_config")));
-	json_t *made = release_make(call->world, app, text, NULL);
-	json_object_set(made, "slug", json_object_get(old, "slug"));
+	json_t *made = release_make(call->world, app, text,
+	                            world_find(call->world, "slugs", text_of(old, "slug.id")));
 	effect(call, app, "%s", text);
 	reply(call, 201, visible(made));
 }

@@ -24,12 +24,12 @@ struct cluster {
 
 enum { CLUSTERS_MOST = 64, PARTS_MOST = 4 };
 
-enum job_kind { JOB_PROVISION, JOB_DESTROY, JOB_UNFOLLOW, JOB_TRANSFER };
+enum job_kind { JOB_PROVISION, JOB_DESTROY, JOB_UNFOLLOW, JOB_TRANSFER, JOB_RELEASE };
 
 /* Work for the main thread, which owns the servers. */
 struct job {
 	enum job_kind kind;
-	char subject[40]; /* id of the add-on or of the transfer */
+	char subject[40]; /* id of the add-on, transfer or release */
 	bool fails;       /* of JOB_PROVISION */
 	struct job *next;
 };
@@ -46,6 +46,7 @@ struct world {
 	int router_port, router_tls_port;
 	int64_t remaining; /* of the rate limit */
 	int64_t count;     /* for names */
+	bool seeding;      /* releases are good at once */
 	bool stopping;
 };
 
@@ -151,6 +152,7 @@ int64_t cluster_behind(struct world *world, const json_t *addon); /* commits; -1
 /* The database add-on of part[0], once the Data API knows it; NULL with 404 answered. */
 json_t *database_of(struct call *call);
 void transfer_run(struct world *world, const char *uuid);
+void release_settle(struct world *world, const char *id);
 
 /* ---- parts of the process ---- */
 
