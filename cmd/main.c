@@ -23,6 +23,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#define INPUTS_LIMIT ((size_t)1024 * 1024)
+
 const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_AGAIN] = {"again", NULL, "begin a new run although the last one is complete"},
 	[OPTION_AMEND] = {"amend", NULL, "take the open run up with the changed plan"},
@@ -112,7 +114,7 @@ static bool read_inputs(struct invocation *invocation, const char *path)
 {
 	struct error err = {0};
 	size_t length = 0;
-	char *data = file_read(&invocation->arena, path, 1024 * 1024, &length, &err);
+	char *data = file_read(&invocation->arena, path, INPUTS_LIMIT, &length, &err);
 	struct value *map =
 		data ? json_read(&invocation->arena, data, length, 0, NULL, &err) : NULL;
 

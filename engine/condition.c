@@ -82,7 +82,7 @@ static bool compare_numbers(enum comparator comparator, double measured, double 
 static bool equals(const struct metric *metric, const struct value *measured,
                    const struct value *limit, struct error *err)
 {
-	double left, right;
+	double left = 0, right = 0;
 
 	if (metric->type == METRIC_TEXT || metric->type == METRIC_BOOL)
 		return value_equal(measured, limit);
@@ -93,7 +93,7 @@ static bool equals(const struct metric *metric, const struct value *measured,
 static bool compare(const struct plan_condition *condition, const struct value *measured,
                     const struct value *limit, bool *holds, struct error *err)
 {
-	double left, right;
+	double left = 0, right = 0;
 
 	err->kind = ERROR_NONE;
 	*holds = false;
@@ -105,7 +105,7 @@ static bool compare(const struct plan_condition *condition, const struct value *
 		*holds = equals(condition->metric, measured, limit, err);
 		return err->kind == ERROR_NONE;
 	case COMPARE_ONE_OF:
-		for (const struct value *one = limit->as.items.first; one && !*holds;
+		for (const struct value *one = limit ? limit->as.items.first : NULL; one && !*holds;
 		     one = one->next)
 			*holds = equals(condition->metric, measured, one, err);
 		return err->kind == ERROR_NONE;

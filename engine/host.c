@@ -138,6 +138,9 @@ bool step_pin(struct step *step, const char *name, const char *identity, struct 
 }
 
 static void send_text(struct step *step, const char *event, const char *format, va_list arguments)
+	__attribute__((format(printf, 3, 0)));
+
+static void send_text(struct step *step, const char *event, const char *format, va_list arguments)
 {
 	struct error ignored;
 	struct value *message = host_message(step, event);

@@ -98,9 +98,8 @@ bool unit_parse(const char *text, struct quantity *quantity, struct error *err)
 				return fail(err, ERROR_PLAN, "`%s` mixes units", text);
 			snprintf(quantity->unit, sizeof quantity->unit, "%s", unit->base);
 			quantity->number += number * unit->factor;
-		} else if (length == 0 && first && *at == '\0') {
-			quantity->number = number;
-		} else if (first && *at == '\0' && take_count(word, length, quantity)) {
+		} else if (first && *at == '\0' &&
+		           (length == 0 || take_count(word, length, quantity))) {
 			quantity->number = number;
 		} else {
 			return fail(err, ERROR_PLAN,

@@ -36,7 +36,7 @@ static bool measure_lag(struct step *step, const struct value *of, struct readin
                         struct error *err)
 {
 	struct heroku heroku;
-	struct value *addon, *database;
+	struct value *addon = NULL, *database;
 	int64_t count;
 
 	if (!heroku_open(&heroku, step, err) || !find_addon(&heroku, of, &addon, err))
@@ -90,8 +90,8 @@ static bool measure_writable(struct step *step, const struct value *of, struct r
                              struct error *err)
 {
 	struct heroku heroku;
-	struct value *addon;
-	bool writable;
+	struct value *addon = NULL;
+	bool writable = false;
 
 	if (!heroku_open(&heroku, step, err) || !find_addon(&heroku, of, &addon, err))
 		return false;

@@ -25,6 +25,7 @@
  *                           when: "before"|"after", action: drop|half|hang|429|500|503|slow|
  *                           fail_provision}; strikes at the nth matching request only (nth 0:
  *                           every one); 201 with its id
+ *       method WRITE stands for every one but GET
  *  DELETE /_sim/faults     all; /_sim/faults/ID: one. A held (hang) request is then let go; when
  * its client is gone by then, one held before its effect has none. POST /_sim/replication  {addon:
  * name or id, paused: true}: stops and goes on replaying

@@ -177,7 +177,7 @@ static const char *answer_text(struct arena *arena, const struct value *records)
 	const struct value *values = value_get(set, "values");
 	const struct value *first = values ? values->as.items.first : NULL;
 
-	if (!first)
+	if (!set || !first)
 		return "nothing";
 	return arena_printf(arena, "%s %s (%lld s)", set->key, value_reveal(first),
 	                    (long long)value_get_number(set, "ttl_s", 0));

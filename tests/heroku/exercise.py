@@ -39,7 +39,7 @@ class Api:
         server = urllib.parse.urlsplit(self.recorder.url(door)).netloc
         connection = http.client.HTTPConnection(server, timeout=120)
         headers = {name: value for name, value in headers.items() if value is not None}
-        data = json.dumps(body).encode() if body is not None else None
+        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
         if data:
             headers.setdefault("Content-Type", "application/json")
         try:
@@ -108,6 +108,7 @@ def protocol(api):
     api.refused(401, "unauthorized", "GET", "/client/v11/databases/one-db", Authorization=None, wrong=True)
     api.refused(406, "not_acceptable", "GET", "/apps", Accept="application/json", wrong=True)
     api.refused(404, "not_found", "GET", "/nothing/here", wrong=True)
+    api.refused(400, "bad_request", "POST", "/apps", b'{"name": ', wrong=True)
     api.refused(404, "not_found", "GET", "/apps/noapp")
     apps = api.call("GET", "/apps")
     tag = api.answer.getheader("ETag")
@@ -130,6 +131,7 @@ def pages(api):
     check([each["version"] for each in newest] == [max(each["version"] for each in
                                                        api.call("GET", "/apps/oneapp/releases"))], "not the newest")
     api.refused(416, "requested_range_not_satisfiable", "GET", "/apps", Range="id ..; max=1001")
+    api.refused(416, "requested_range_not_satisfiable", "GET", "/apps", Range="everything", wrong=True)
 
 
 def faults(api):
@@ -153,7 +155,8 @@ def apps_and_teams(api):
     for body in ({"name": "newapp"}, {"name": "another", "region": "mars"}, {"name": "another", "stack": "cedar-10"}):
         api.refused(422, "invalid_params", "POST", "/apps", body)
     api.refused(422, "invalid_params", "POST", "/apps", {"name": "Bad_Name"}, wrong=True)
-    check(api.call("PATCH", "/apps/newapp", {"maintenance": True, "build_stack": "heroku-24"})["maintenance"], "it is open")
+    changed = api.call("PATCH", "/apps/newapp", {"maintenance": True, "build_stack": "heroku-24"})
+    check(changed["maintenance"] and changed["build_stack"]["name"] == "heroku-24", "it is as it was")
     api.refused(422, "invalid_params", "PATCH", "/apps/newapp", {"build_stack": "cedar-10"})
     api.call("DELETE", "/apps/newapp")
     api.refused(404, "not_found", "DELETE", "/apps/newapp")
@@ -237,14 +240,17 @@ def formation_and_dynos(api):
     check(api.call("GET", "/apps/oneapp/formation/worker")["quantity"] == 0, "a worker is left")
     api.refused(404, "not_found", "GET", "/apps/oneapp/formation/clock")
     api.refused(404, "not_found", "PATCH", "/apps/oneapp/formation", {"updates": [{"type": "clock", "quantity": 1}]})
-    api.refused(422, "invalid_params", "PATCH", "/apps/oneapp/formation", {"updates": [{"type": "web", "quantity": 101}]})
+    api.refused(422, "invalid_params", "PATCH", "/apps/oneapp/formation/web", {"quantity": 101})
     one_off = api.call("POST", "/apps/oneapp/dynos", {"command": "bash"}, 201)
     api.until(lambda it: it["state"] == "up", f"/apps/oneapp/dynos/{one_off['name']}")
     api.call("POST", f"/apps/oneapp/dynos/{one_off['id']}/actions/stop", wanted=202)
     api.refused(404, "not_found", "GET", f"/apps/oneapp/dynos/{one_off['id']}")
     api.call("DELETE", "/apps/oneapp/dynos/web.1", wanted=202)
     api.call("DELETE", "/apps/oneapp/dynos", wanted=202)
-    check({each["type"] for each in api.call("GET", "/apps/oneapp/dynos")} >= {"web", "run"}, "a dyno is gone")
+    dynos = api.call("GET", "/apps/oneapp/dynos")
+    check({each["type"] for each in dynos} >= {"web", "run"}, "a dyno is gone")
+    releases = {each["id"]: each["version"] for each in api.call("GET", "/apps/oneapp/releases")}
+    check(all(releases[each["release"]["id"]] == each["release"]["version"] for each in dynos), "of which release?")
 
 
 # ---- Add-ons and databases ----
@@ -445,10 +451,10 @@ def domains(api):
 
 def leniencies(api):
     """What the official CLI sends beside the schema, and the service takes."""
-    updates = [{"type": "web", "quantity": "1", "size": "standard-1X"}]
-    check(api.call("PATCH", "/apps/oneapp/formation", {"updates": updates}, wrong=True)[0]["quantity"] == 1, "not scaled")
-    updates[0]["quantity"] = "+1"
-    check(api.call("PATCH", "/apps/oneapp/formation", {"updates": updates}, wrong=True)[0]["quantity"] == 2, "not scaled")
+    for quantity, wanted in (("1", 1), ("+1", 2)):
+        body = {"updates": [{"type": "web", "quantity": quantity, "size": "standard-1X"}]}
+        scaled = api.call("PATCH", "/apps/oneapp/formation", body, wrong=True)
+        check(scaled[0]["quantity"] == wanted, f"{quantity} gives {scaled[0]['quantity']}")
     api.call("POST", "/apps/twoapp/addons", {"plan": {"name": "scheduler:standard"}, "name": "clock"}, 201, wrong=True)
     made = api.call("POST", "/addon-attachments",
                     {"addon": {"name": "one-redis"}, "app": {"name": "twoapp"}, "name": "LENT"}, 201, wrong=True)

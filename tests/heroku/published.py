@@ -144,7 +144,8 @@ class Platform:
         parts = [self.part(part) for part in link["href"].split("/")[1:]]
         target = link.get("targetSchema") or {"$ref": f"#/definitions/{resource}"}
         request = self.validator(link["schema"]) if "schema" in link else None
-        found = Link(f"{link['method']} {resource}: {link['title']}", link["method"], parts, request, {None: self.validator(target)})
+        found = Link(f"{link['method']} {resource}: {link['title']}", link["method"], parts, request,
+                     {None: self.validator(target)})
         found.resource = resource
         found.rel = link.get("rel")
         return found

@@ -16,7 +16,7 @@ WAITS = re.compile(r"heroku\.postgres\.lag of (\S+) is ([\d,]+) commits, must be
 def follower_of(world):
     for addon in world.call("GET", "/apps/targetapp/addons"):
         if addon["addon_service"]["name"] == "heroku-postgresql":
-            if world.call("GET", f"/client/v11/databases/{addon['id']}")["following"]:
+            if world.call("GET", f"/client/v11/databases/{addon['id']}").get("following"):
                 return addon["name"]
     raise AssertionError("there is no follower")
 

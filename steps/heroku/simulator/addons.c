@@ -2,6 +2,7 @@
 /* Add-ons: made at once, provisioned a little later. */
 #include "steps/heroku/simulator/world.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,9 +58,7 @@ static void free_name(struct call *call, const json_t *app, const char *service,
 	size_t k = 0;
 
 	for (; service[k] && k < sizeof base - 1; k++)
-		base[k] = service[k] == '-'
-		                  ? '_'
-		                  : (char)(service[k] >= 'a' ? service[k] - 32 : service[k]);
+		base[k] = service[k] == '-' ? '_' : (char)toupper((unsigned char)service[k]);
 	base[k] = '\0';
 	snprintf(out, size, "%s", base);
 	for (size_t p = 0; p < sizeof primary / sizeof *primary; p++)

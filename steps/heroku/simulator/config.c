@@ -103,10 +103,10 @@ static void change(struct call *call)
 			json_object_del(own, key);
 		else
 			json_object_set(own, key, value);
-		if (strlen(text) + strlen(key) + 4 < sizeof text) {
-			strcat(text, *text ? ", " : "");
-			strcat(text, key);
-		}
+		size_t length = strlen(text);
+		if (length + strlen(key) + 4 < sizeof text)
+			snprintf(text + length, sizeof text - length, "%s%s", length ? ", " : "",
+			         key);
 	}
 	if (json_object_size(call->body)) {
 		char about[300];

@@ -19,32 +19,48 @@ json_t *database_of(struct call *call)
 	return NULL;
 }
 
+#define SIZE_SQL "SELECT pg_size_pretty(pg_database_size(current_database()))"
+
+/* "" when the database does not say. */
+static const char *measure(struct world *world, const json_t *addon, const char *sql, char *out,
+                           size_t size)
+{
+	struct error ignored = {0};
+
+	out[0] = '\0';
+	scratch_query(&cluster_of(world, text_of(addon, "id"))->scratch, sql, out, size, &ignored);
+	return out;
+}
+
+static void add_info(json_t *info, const char *name, const char *value)
+{
+	json_array_append_new(info, json_pack("{s:s, s:[s]}", "name", name, "values", value));
+}
+
 static json_t *info_of(struct world *world, const json_t *addon, const json_t *leader)
 {
 	json_t *info = json_array();
-	char behind[40];
+	char text[40];
 	const json_t *plan = world_find(world, "plans", text_of(addon, "plan.name"));
 	const json_t *app = world_find(world, "apps", text_of(addon, "app.id"));
+	bool essential = strstr(text_of(addon, "plan.name"), "essential") != NULL;
+	int64_t behind = leader ? cluster_behind(world, addon) : -1;
 
-	json_array_append_new(info, json_pack("{s:s, s:[s]}", "name", "Plan", "values",
-	                                      text_of(plan, "human_name")));
-	json_array_append_new(info,
-	                      json_pack("{s:s, s:[s]}", "name", "Status", "values", "Available"));
-	json_array_append_new(info, json_pack("{s:s, s:[s]}", "name", "Fork/Follow", "values",
-	                                      strstr(text_of(addon, "plan.name"), "essential")
-	                                              ? "Unsupported"
-	                                              : "Available"));
-	json_array_append_new(info, json_pack("{s:s, s:[s]}", "name", "Region", "values",
-	                                      text_of(app, "region.name")));
+	add_info(info, "Plan", text_of(plan, "human_name"));
+	add_info(info, "Status", "Available");
+	add_info(info, "Data Size", measure(world, addon, SIZE_SQL, text, sizeof text));
+	add_info(info, "PG Version",
+	         measure(world, addon, "SHOW server_version", text, sizeof text));
+	add_info(info, "Fork/Follow", essential ? "Unsupported" : "Available");
+	add_info(info, "Region", text_of(app, "region.name"));
 	if (!leader)
 		return info;
-	snprintf(behind, sizeof behind, "%lld commits", (long long)cluster_behind(world, addon));
 	json_array_append_new(info,
 	                      json_pack("{s:s, s:b, s:[s]}", "name", "Following", "resolve_db_name",
 	                                1, "values", text_of(leader, "_url")));
-	if (strncmp(behind, "-1", 2) != 0)
-		json_array_append_new(
-			info, json_pack("{s:s, s:[s]}", "name", "Behind By", "values", behind));
+	snprintf(text, sizeof text, "%lld commits", (long long)behind);
+	if (behind >= 0)
+		add_info(info, "Behind By", text);
 	return info;
 }
 
@@ -52,12 +68,10 @@ static json_t *shown(struct world *world, const json_t *addon)
 {
 	const json_t *leader = world_find(world, "addons", text_of(addon, "_leader"));
 	const struct cluster *cluster = cluster_of(world, text_of(addon, "id"));
-	char bytes[32] = "0", version[32] = "";
-	struct error err = {0};
+	char bytes[32], version[32];
 
-	scratch_query(&cluster->scratch, "SELECT pg_database_size(current_database())", bytes,
-	              sizeof bytes, &err);
-	scratch_query(&cluster->scratch, "SHOW server_version", version, sizeof version, &err);
+	measure(world, addon, "SELECT pg_database_size(current_database())", bytes, sizeof bytes);
+	measure(world, addon, "SHOW server_version", version, sizeof version);
 	json_t *database = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:i, s:b, "
 		"s:b, s:b, s:o}",

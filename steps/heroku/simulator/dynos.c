@@ -17,17 +17,18 @@ int64_t formation_quantity(struct world *world, const json_t *app, const char *t
 json_t *dyno_make(struct world *world, const json_t *app, const char *type, int number,
                   const char *command)
 {
+	const json_t *release = release_current(world, app);
 	char name[160];
 
 	snprintf(name, sizeof name, "%s.%d", type, number);
 	return world_add(
 		world, "dynos",
-		json_pack("{s:n, s:s, s:o, s:o, s:s, s:{s:o, s:i}, s:o, s:s, s:s, s:s, s:o, s:I}",
+		json_pack("{s:n, s:s, s:o, s:o, s:s, s:{s:O, s:O}, s:o, s:s, s:s, s:s, s:o, s:I}",
 	                  "attach_url", "command", command, "created_at", new_time(), "id",
-	                  new_id(), "name", name, "release", "id", new_id(), "version", 1, "app",
-	                  reference_to(app), "size", "standard-1X", "state", "starting", "type",
-	                  type, "updated_at", new_time(), "_up_at",
-	                  (json_int_t)(clock_real_ms() + START_MS)));
+	                  new_id(), "name", name, "release", "id", json_object_get(release, "id"),
+	                  "version", json_object_get(release, "version"), "app", reference_to(app),
+	                  "size", "standard-1X", "state", "starting", "type", type, "updated_at",
+	                  new_time(), "_up_at", (json_int_t)(clock_real_ms() + START_MS)));
 }
 
 static void fit_dynos(struct world *world, const json_t *app, const json_t *formation)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The simulator as a process: begin, serve, end. */
 #include "engine/base/arena.h"
+#include "engine/base/clock.h"
 #include "engine/base/file.h"
 #include "steps/heroku/simulator/world.h"
 #include "steps/postgres/program.h"
@@ -90,6 +91,7 @@ static _Noreturn void serve(const struct simulator_options *options, const char 
 	world->ledger = json_array();
 	world->faults = json_array();
 	world->remaining = 4500;
+	world->refilled_ms = clock_real_ms();
 	snprintf(world->state_dir, sizeof world->state_dir, "%s", state_dir);
 	world_fill_catalogue(world);
 	if (!open_doors(world, options, doors, &err)) {

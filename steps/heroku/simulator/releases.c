@@ -19,7 +19,7 @@ static json_t *newest_release(struct world *world, const json_t *app)
 	return newest;
 }
 
-static json_t *current_release(struct world *world, const json_t *app)
+json_t *release_current(struct world *world, const json_t *app)
 {
 	json_t *release;
 	size_t i;
@@ -45,7 +45,7 @@ static void start_types(struct world *world, const json_t *app, const json_t *sl
 /* It is what the app runs from now on. */
 static void make_current(struct world *world, json_t *app, json_t *release)
 {
-	json_t *last = current_release(world, app);
+	json_t *last = release_current(world, app);
 
 	if (last)
 		json_object_set_new(last, "current", json_false());
@@ -92,7 +92,7 @@ void release_settle(struct world *world, const char *id)
 json_t *release_make(struct world *world, json_t *app, const char *description, const json_t *slug)
 {
 	const json_t *account = json_object_get(world->lists, "account");
-	const json_t *newest = newest_release(world, app), *current = current_release(world, app);
+	const json_t *newest = newest_release(world, app), *current = release_current(world, app);
 	json_t *names = json_array(), *addon, *of;
 	size_t i;
 

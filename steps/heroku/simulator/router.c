@@ -61,6 +61,7 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned sta
 	return result;
 }
 
+// NOLINTNEXTLINE(readability-function-size): libmicrohttpd gives it eight parameters
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *data,
                               size_t *size, void **state)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP of the Platform API, the Data API and the control API. */
+#include "engine/base/clock.h"
 #include "steps/heroku/simulator/world.h"
 
 #include <arpa/inet.h>
@@ -13,7 +14,7 @@ struct upload {
 	size_t length;
 };
 
-enum { BODY_MOST = 4 * 1024 * 1024, PAGE = 200 };
+enum { BODY_MOST = 4 * 1024 * 1024, PAGE = 200, POOL = 4500, REFILL_A_MINUTE = 75 };
 
 static const struct route *const tables[] = {
 	account_routes, app_routes,      config_routes,  addon_routes,   attachment_routes,
@@ -68,6 +69,20 @@ static const char *header(const struct call *call, const char *name)
 	return value ? value : "";
 }
 
+/* Calls of the rate limit come back with time. */
+static void refill(struct world *world)
+{
+	int64_t now = clock_real_ms();
+	int64_t back = (now - world->refilled_ms) * REFILL_A_MINUTE / 60000;
+
+	if (back <= 0)
+		return;
+	world->refilled_ms = now;
+	world->remaining += back;
+	if (world->remaining > POOL)
+		world->remaining = POOL;
+}
+
 static bool may_ask(struct call *call)
 {
 	const char *token = header(call, "Authorization");
@@ -85,6 +100,11 @@ static bool may_ask(struct call *call)
 		       "Ask for application/vnd.heroku+json; version=3.");
 		return false;
 	}
+	if (call->unreadable) {
+		refuse(call, 400, "bad_request", "Unable to parse the body as JSON.");
+		return false;
+	}
+	refill(call->world);
 	if (strcmp(call->path, "/account/rate-limits") != 0 && call->world->remaining > 0)
 		call->world->remaining--;
 	return true;
@@ -109,9 +129,9 @@ static char *page(struct call *call)
 
 	if (strncmp(range, "id ]", 4) == 0)
 		first = (size_t)strtoul(range + 4, NULL, 10);
-	if (size < 1 || size > 1000) {
+	if (size < 1 || size > 1000 || (*range && !strstr(range, ".."))) {
 		refuse(call, 416, "requested_range_not_satisfiable",
-		       "max must be between 1 and 1000");
+		       "Write `id ..; max=N`, with max between 1 and 1000.");
 		return NULL;
 	}
 	if (order)
@@ -214,6 +234,7 @@ static enum MHD_Result answer(struct call *call)
 	return result;
 }
 
+// NOLINTNEXTLINE(readability-function-size): libmicrohttpd gives it eight parameters
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *data,
                               size_t *size, void **state)
@@ -243,6 +264,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	call.with_plan = strstr(inclusion, "addon:plan") != NULL;
 	call.with_vars = strstr(inclusion, "config_vars") != NULL;
 	call.body = upload->length ? json_loadb(upload->data, upload->length, 0, NULL) : NULL;
+	call.unreadable = upload->length && !call.body;
 	pthread_mutex_lock(&call.world->lock);
 	enum MHD_Result result = answer(&call);
 	json_decref(call.answer);

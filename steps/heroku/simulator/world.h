@@ -44,9 +44,9 @@ struct world {
 	struct job *jobs;
 	char state_dir[256], base_url[64];
 	int router_port, router_tls_port;
-	int64_t remaining; /* of the rate limit */
-	int64_t count;     /* for names */
-	bool seeding;      /* releases are good at once */
+	int64_t remaining, refilled_ms; /* of the rate limit */
+	int64_t count;                  /* for names */
+	bool seeding;                   /* releases are good at once */
 	bool stopping;
 };
 
@@ -59,6 +59,7 @@ struct call {
 	json_t *body;           /* or NULL */
 	json_t *answer;         /* ours to release */
 	unsigned status;
+	bool unreadable;           /* the body is no JSON */
 	bool with_plan, with_vars; /* Accept-Inclusion */
 	bool provision_fails;
 };
@@ -120,6 +121,7 @@ json_t *team_app_of(struct call *call); /* must be one of a team */
 json_t *app_make(struct world *world, const char *name, const json_t *region, const json_t *stack);
 json_t *app_create(struct call *call); /* what is asked for; NULL with the refusal answered */
 json_t *release_make(struct world *world, json_t *app, const char *description, const json_t *slug);
+json_t *release_current(struct world *world, const json_t *app);
 json_t *slug_make(struct world *world, const json_t *app, const json_t *asked);
 json_t *domain_make(struct world *world, const json_t *app, const char *hostname);
 json_t *collaborator_make(struct world *world, const json_t *app, const char *email);
