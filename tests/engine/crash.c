@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Wraps journal_append() at link time: kills the whole process group at a chosen record. */
+/* Wraps journal_append() at link time: kills the whole process group at a chosen record, which
+ * crash_at_append says, or at first the environment's PLAN_CRASH_AT_APPEND. */
 #include "engine/journal.h"
 
 #include <signal.h>
+#include <stdlib.h>
 
 extern int crash_at_append;
 int crash_at_append; /* odd: before it is durable; even: after; 0: never */
 
 static int appended;
+
+__attribute__((constructor)) static void read_environment(void)
+{
+	const char *text = getenv("PLAN_CRASH_AT_APPEND");
+
+	if (text)
+		crash_at_append = atoi(text);
+}
 
 bool __real_journal_append(struct journal *journal, struct record *record, struct error *err);
 bool __wrap_journal_append(struct journal *journal, struct record *record, struct error *err);

@@ -322,11 +322,12 @@ class World:
             self.approve(step)
         self.approve("retire-source", other_person())
 
-    def begin(self, *arguments):
+    def begin(self, *arguments, program=None, **environment):
         """A plan that runs on, in a process group of its own."""
         log = open(os.path.join(self.directory, "log"), "a")
-        return subprocess.Popen([self.plan, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                env=self.environment(), cwd=self.directory, start_new_session=True)
+        return subprocess.Popen([program or self.plan, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                env={**self.environment(), **environment}, cwd=self.directory,
+                                start_new_session=True)
 
     def log(self):
         with open(os.path.join(self.directory, "log")) as text:

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""`plan apply` and `plan rollback` killed at one call to Heroku and one record of the journal after the other,
+and run again.
+
+The call is held before or after its effect, the record is about to be made or durable, when the whole process
+group gets SIGKILL. In the end the world is that of a run that nobody disturbed, and no effect was brought about
+twice. PLAN_LEVEL=release kills at more points."""
+import collections
+import json
+import os
+import re
+import signal
+import sys
+
+import region
+from region import ROWS, Users, World, check, wait_until
+
+CRASHING = os.path.abspath(sys.argv[2])  # the plan that kills itself at a record
+RELEASE = os.environ.get("PLAN_LEVEL") == "release"
+
+# ---- The world without what differs from run to run ----
+
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+CHANCE = [
+    (re.compile(r"postgres://[^\"]*?(?=\"|\?)"), "postgres://DATABASE"),
+    (re.compile(r"-----BEGIN CERTIFICATE[^\"]*"), "PEM"),
+    (re.compile(r"\b(targetapp|sourceapp)-[0-9a-f]{12}(?=\.herokuapp)"), r"\1-ID"),
+    (re.compile(r"\btargetapp-[0-9a-f]{12}\b"), "targetapp-TOKEN"),
+    (re.compile(r"SPARE_[0-9A-F]{12}"), "SPARE_TOKEN"),
+    (re.compile(r"[0-9a-f]{16}(?=\.herokudns\.com)"), "TARGET"),
+    (re.compile(r"\bfalcon-\d+"), "falcon-N"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
+    (re.compile(UUID), "ID"),
+]
+KEYS = re.compile(r".*_at$|^version$")  # times; numbers of releases depend on what else went on
+
+
+def label_of(kind, item):
+    """What an id stands for, so that two things with swapped ids are not taken for the same."""
+    app = (item.get("app") or {}).get("name", "")
+    name = next((str(item[key]) for key in ("hostname", "url", "name", "type", "description", "stage") if key in item),
+                (item.get("user") or {}).get("email", ""))
+    return f"{kind}/{app}/{name}"
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if not KEYS.match(key)}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def nameless(text):
+    for pattern, replacement in CHANCE:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def state_of(world):
+    """{list: [items]}, with ids named after what they stand for."""
+    for app in world.call("GET", "/apps"):
+        wait_until(lambda: all(one["state"] == "up" for one in world.call("GET", f"/apps/{app['name']}/dynos")), "dynos")
+    lists = without_times(world.call("GET", "/_sim/world"))
+    for transfer in lists.get("transfers", []):
+        for key in ("logs", "processed_bytes", "source_bytes"):
+            transfer.pop(key)
+    for release in lists["releases"]:
+        release["addon_plan_names"].sort()
+        if not release["current"]:  # what else was done by then depends on which of the parallel steps was faster
+            for key in set(release) - {"app", "description", "status", "id"}:
+                release.pop(key)
+    for dyno in lists["dynos"]:
+        dyno.pop("release")
+    labels = {item["id"]: label_of(kind, item) for kind, items in lists.items() if isinstance(items, list)
+              for item in items if "id" in item}
+
+    def normal(item):
+        text = re.sub(UUID, lambda found: labels.get(found.group(), found.group()), json.dumps(item, sort_keys=True))
+        return nameless(text)
+    return {kind: sorted(normal(item) for item in (items if isinstance(items, list) else [items]))
+            for kind, items in lists.items()}
+
+
+def effects_of(ledger):
+    return collections.Counter(f"{one['app']}: {nameless(one['what'])}" for one in ledger)
+
+
+def same(name, got, wanted):
+    for kind in sorted(set(got) | set(wanted)):
+        mine, theirs = collections.Counter(got.get(kind, [])), collections.Counter(wanted.get(kind, []))
+        check(mine == theirs, f"{name}: {kind}: only here {list((mine - theirs).elements())}, "
+              f"only undisturbed {list((theirs - mine).elements())}")
+
+
+# ---- Killing ----
+
+def killed_at(world, command, when, nth):
+    """True when it was killed at the nth write or record from now; False when it came to its end before."""
+    return killed_at_record(world, command, nth) if when == "record" else killed_at_write(world, command, when, nth)
+
+
+def killed_at_record(world, command, nth):
+    """An odd nth: before it is durable; an even one: after."""
+    process = world.begin(*command, program=CRASHING, PLAN_CRASH_AT_APPEND=str(nth))
+    process.wait(90)
+    wait_until(lambda: group_is_gone(process.pid), "all of its processes are gone")
+    check(process.returncode in (0, -signal.SIGKILL), f"{command[0]}: exit {process.returncode}: {world.log()}")
+    return process.returncode != 0
+
+
+def killed_at_write(world, command, when, nth):
+    fault = world.fault("hang", "WRITE", "/*", when=when, nth=nth)
+    process = world.begin(*command)
+
+    def caught():
+        hit = any(one["id"] == fault and one["hit"] for one in world.call("GET", "/_sim/faults"))
+        return hit or process.poll() is not None
+    wait_until(caught, f"the write number {nth} or the end", within=90)
+    ended = process.poll() is not None
+    if not ended:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+    wait_until(lambda: group_is_gone(process.pid), "all of its processes are gone")
+    world.no_faults()
+    if ended:
+        check(process.returncode == 0, f"{command[0]}: exit {process.returncode}: {world.log()}")
+    return not ended
+
+
+def group_is_gone(group):
+    try:
+        os.killpg(group, 0)
+        return False
+    except ProcessLookupError:
+        return True
+
+
+def kill_again_and_again(world, command, points):
+    """Until it comes to its end; points gives (when, nth). The number of kills."""
+    for kills, (when, nth) in enumerate(points):
+        if not killed_at(world, command, when, nth):
+            return kills
+        check(kills < 100, "it never comes to its end")
+    return 0
+
+
+def repeat(*points):
+    while True:
+        yield from points
+
+
+def records(stride):
+    """Before and after in turn."""
+    return repeat(("record", stride), ("record", stride + 1))
+
+
+# ---- Apply ----
+
+def carried_out(plan, points):
+    """(kills, world, effects) of a whole run under write load."""
+    with World(plan) as world:
+        world.approve_all()
+        before = len(world.ledger())
+        with Users(world) as users:
+            kills = kill_again_and_again(world, ["apply", "--yes", world.file], points)
+        effects = effects_of(world.ledger()[before:])
+        new = world.config("targetapp")["DATABASE_URL"]
+        check(world.sql(new, "SELECT count(*) FROM orders") == str(ROWS), "rows of orders")
+        keys = set(world.sql(new, "SELECT key FROM visits").split())
+        check(users.acknowledged and users.acknowledged <= keys, f"lost: {sorted(users.acknowledged - keys)[:5]}")
+        check(world.dig("www.example.com", "CNAME") == [(3600, world.domain("targetapp")["cname"])], "DNS")
+        world.run(0, "journal", "--verify", world.file)
+        world.run(0, "diff", "--detailed-exitcode", world.file)
+        return kills, state_of(world), effects
+
+
+def apply_is_killed(plan):
+    _, world, effects = carried_out(plan, [("before", 1000)])
+    check(sum(effects.values()) > 20, effects)
+    for name, points, least in (("before", repeat(("before", 2 if RELEASE else 4)), 6),
+                                ("after", repeat(("after", 1 if RELEASE else 2)), 5),
+                                ("record", records(9 if RELEASE else 25), 5)):
+        kills, world_after, effects_after = carried_out(plan, points)
+        print(f"killed {kills} times: {name}", flush=True)
+        check(kills >= (20 if RELEASE else least), f"only {kills} kills")
+        check(effects_after == effects, f"{name}: more {effects_after - effects}, fewer {effects - effects_after}")
+        same(name, world_after, world)
+
+
+# ---- Rollback ----
+
+def gone_back(plan, points):
+    """Up to the last moment at which there is a way back, and all of it back again."""
+    with World(plan) as world:
+        at_first = state_of(world)
+        world.approve_all()
+        world.apply(0, "--through", "point-dns")
+        check(world.call("GET", "/apps/targetapp") and world.maintenance("sourceapp"), "it did not get that far")
+        kills = kill_again_and_again(world, ["rollback", "--yes", "--to", "create-target", world.file], points)
+        check(world.dig("www.example.com", "CNAME") == [(2, world.domain("sourceapp")["cname"])],
+              f"DNS: {world.dig('www.example.com', 'CNAME')}")
+        with Users(world) as users:
+            wait_until(lambda: len(users.acknowledged) > 3, "users can write to the source")
+        return kills, at_first, state_of(world)
+
+
+def rollback_is_killed(plan):
+    _, at_first, world = gone_back(plan, [("before", 1000)])
+    for kind in at_first:
+        if kind not in ("transfers", "ledger"):
+            same("undisturbed", {kind: world[kind]}, {kind: at_first[kind]})
+    for name, points in (("a call", repeat(("before", 2), ("after", 1 if RELEASE else 2))),
+                         ("a record", records(7 if RELEASE else 9))):
+        kills, _, world_after = gone_back(plan, points)
+        print(f"killed {kills} times on the way back, at {name}", flush=True)
+        check(kills >= 10, f"only {kills} kills")
+        same(name, world_after, world)
+
+
+region.main({"apply": apply_is_killed, "rollback": rollback_is_killed}[sys.argv[3]])
