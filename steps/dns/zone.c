@@ -118,20 +118,25 @@ static bool check_answer(const char *server, const char *name, const ldns_pkt *a
 	return true;
 }
 
-static bool ask_type(struct zone *zone, ldns_resolver *resolver, const char *server,
-                     const char *name, size_t which, struct value *records, struct error *err)
+struct question {
+	ldns_resolver *resolver; /* asks this server only */
+	const char *server, *name;
+};
+
+static bool ask_type(struct zone *zone, const struct question *question, size_t which,
+                     struct value *records, struct error *err)
 {
-	ldns_rdf *owner = ldns_dname_new_frm_str(name);
+	ldns_rdf *owner = ldns_dname_new_frm_str(question->name);
 	ldns_pkt *answer = NULL;
 	bool fine = false;
 
-	ldns_status status = ldns_resolver_query_status(&answer, resolver, owner, types[which].type,
-	                                                LDNS_RR_CLASS_IN, 0);
+	ldns_status status = ldns_resolver_query_status(&answer, question->resolver, owner,
+	                                                types[which].type, LDNS_RR_CLASS_IN, 0);
 	if (status != LDNS_STATUS_OK || !answer)
-		fail(err, ERROR_RETRY, "ask name server %s for %s: %s", server, name,
-		     ldns_get_errorstr_by_id(status));
+		fail(err, ERROR_RETRY, "ask name server %s for %s: %s", question->server,
+		     question->name, ldns_get_errorstr_by_id(status));
 	else
-		fine = check_answer(server, name, answer, err);
+		fine = check_answer(question->server, question->name, answer, err);
 	if (fine) {
 		ldns_rr_list *found = ldns_pkt_rr_list_by_name_and_type(
 			answer, owner, types[which].type, LDNS_SECTION_ANSWER);
@@ -148,13 +153,13 @@ static bool ask_type(struct zone *zone, ldns_resolver *resolver, const char *ser
 bool zone_ask(struct zone *zone, const char *server, const char *name, struct value **records,
               struct error *err)
 {
-	ldns_resolver *resolver = open_server(server, err);
-	bool fine = resolver != NULL;
+	struct question question = {open_server(server, err), server, name};
+	bool fine = question.resolver != NULL;
 
 	*records = value_map(zone->step->arena);
 	for (size_t i = 0; fine && i < sizeof types / sizeof *types; i++)
-		fine = ask_type(zone, resolver, server, name, i, *records, err);
-	ldns_resolver_deep_free(resolver);
+		fine = ask_type(zone, &question, i, *records, err);
+	ldns_resolver_deep_free(question.resolver);
 	return fine;
 }
 

@@ -57,8 +57,10 @@ static void free_name(struct call *call, const json_t *app, const char *service,
 	char base[64];
 	size_t k = 0;
 
-	for (; service[k] && k < sizeof base - 1; k++)
-		base[k] = service[k] == '-' ? '_' : (char)toupper((unsigned char)service[k]);
+	for (; k < sizeof base - 1 && service[k]; k++) {
+		int upper = toupper((unsigned char)service[k]);
+		base[k] = (char)(upper == '-' ? '_' : upper);
+	}
 	base[k] = '\0';
 	snprintf(out, size, "%s", base);
 	for (size_t p = 0; p < sizeof primary / sizeof *primary; p++)

@@ -18,6 +18,7 @@ json_t *dyno_make(struct world *world, const json_t *app, const char *type, int 
                   const char *command)
 {
 	const json_t *release = release_current(world, app);
+	json_int_t up_ms = clock_real_ms() + START_MS;
 	char name[160];
 
 	snprintf(name, sizeof name, "%s.%d", type, number);
@@ -28,7 +29,7 @@ json_t *dyno_make(struct world *world, const json_t *app, const char *type, int 
 	                  new_id(), "name", name, "release", "id", json_object_get(release, "id"),
 	                  "version", json_object_get(release, "version"), "app", reference_to(app),
 	                  "size", "standard-1X", "state", "starting", "type", type, "updated_at",
-	                  new_time(), "_up_at", (json_int_t)(clock_real_ms() + START_MS)));
+	                  new_time(), "_up_at", up_ms));
 }
 
 static void fit_dynos(struct world *world, const json_t *app, const json_t *formation)
