@@ -17,14 +17,20 @@ static bool is_confirmed(const struct invocation *invocation, const struct plan 
 		return true;
 	if (!isatty(STDIN_FILENO)) {
 		fprintf(stderr,
-		        "plan: there is no terminal to ask at; look with `plan diff %s`, then "
+		        "plan: there is no terminal to ask at; look with `%s %s`, then "
 		        "give --yes\n",
+		        invocation->text[OPTION_TO] ? "plan rollback --preview --to STEP"
+		                                    : "plan diff",
 		        plan->file);
 		return false;
 	}
-	fprintf(stderr,
-	        "Carry out %s (%zu steps)? Look with `plan diff %s` first. Type yes: ", plan->name,
-	        plan->step_count, plan->file);
+	if (invocation->text[OPTION_TO])
+		fprintf(stderr, "Undo this, newest first, to before %s? Type yes: ",
+		        invocation->text[OPTION_TO]);
+	else
+		fprintf(stderr,
+		        "Carry out %s (%zu steps)? Look with `plan diff %s` first. Type yes: ",
+		        plan->name, plan->step_count, plan->file);
 	return fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0;
 }
 
@@ -153,7 +159,7 @@ static int go_back(const struct invocation *invocation, struct session *session)
 		.stream = invocation->given[OPTION_JSON] ? stdout : stderr,
 		.json = invocation->given[OPTION_JSON],
 		.color = show_wants_color(invocation->text[OPTION_COLOR], stderr),
-		.going_back = true,
+		.back_to = invocation->text[OPTION_TO],
 	};
 	struct walk_options options = {
 		.mode = WALK_REVERT,

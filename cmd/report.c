@@ -110,16 +110,19 @@ int report_exit_code(const struct walk_result *result)
 	return EXIT_FAILED;
 }
 
-static const char *next_command(const struct report *report, const struct walk_result *result)
+static const char *next_command(const struct report *report, const struct walk_result *result,
+                                struct arena *arena)
 {
 	switch (result->outcome) {
 	case WALK_DONE:
-		return report->going_back ? "plan apply" : "plan diff";
+		return report->back_to ? "plan apply" : "plan diff";
 	case WALK_PARKED:
 	case WALK_INTERRUPTED:
 	case WALK_FAILED:
 	case WALK_ROLLED_BACK:
-		return "plan apply";
+		return report->back_to
+		               ? arena_printf(arena, "plan rollback --to %s", report->back_to)
+		               : "plan apply";
 	case WALK_REFUSED:
 	case WALK_PERSON_NEEDED:
 		return "plan status";
@@ -140,6 +143,7 @@ static void report_json_result(const struct report *report, const struct plan *p
 	value_set_number(&arena, line, "done", (int64_t)result->done);
 	value_set_number(&arena, line, "changed", (int64_t)result->changed);
 	value_set_number(&arena, line, "failed", (int64_t)result->failed);
+	value_set_number(&arena, line, "undone", (int64_t)result->undone);
 	if (result->step[0])
 		value_set_text(&arena, line, "step", result->step);
 	if (result->error.kind != ERROR_NONE)
@@ -149,6 +153,27 @@ static void report_json_result(const struct report *report, const struct plan *p
 		          value_real(&arena, (double)result->downtime_ms / 1000));
 	show_json(report->stream, line);
 	arena_free(&arena);
+}
+
+static void print_outcome(const struct report *report, const struct plan *plan,
+                          const struct walk_result *result)
+{
+	bool good = result->outcome == WALK_DONE;
+	enum tone tone = good ? TONE_GOOD : TONE_WARN;
+	const char *word = outcome_words[result->outcome];
+
+	if (good && report->back_to)
+		show_line(report->stream, report->color, tone,
+		          "%s: back to before %s (%zu steps undone)", plan->name, report->back_to,
+		          result->undone);
+	else if (report->back_to)
+		show_line(report->stream, report->color, tone,
+		          "%s: %s on the way back (%zu steps undone)", plan->name, word,
+		          result->undone);
+	else
+		show_line(report->stream, report->color, tone,
+		          "%s: %s (%zu steps done, %zu changed, %zu failed)", plan->name, word,
+		          result->done, result->changed, result->failed);
 }
 
 int report_result(const struct report *report, const struct plan *plan,
@@ -161,15 +186,7 @@ int report_result(const struct report *report, const struct plan *plan,
 		report_json_result(report, plan, result);
 		return report_exit_code(result);
 	}
-	bool good = result->outcome == WALK_DONE;
-	if (good && report->going_back)
-		show_line(stream, report->color, TONE_GOOD, "%s: back to before the step",
-		          plan->name);
-	else
-		show_line(stream, report->color, good ? TONE_GOOD : TONE_WARN,
-		          "%s: %s (%zu steps done, %zu changed, %zu failed)", plan->name,
-		          outcome_words[result->outcome], result->done, result->changed,
-		          result->failed);
+	print_outcome(report, plan, result);
 	if (result->error.kind != ERROR_NONE)
 		show_line(stream, report->color, TONE_BAD, "  %s%s%s", result->step,
 		          result->step[0] ? ": " : "", result->error.text);
@@ -177,7 +194,7 @@ int report_result(const struct report *report, const struct plan *plan,
 		show_line(stream, false, TONE_PLAIN, "  downtime %s of a budget of %s",
 		          clock_duration_text(&arena, result->downtime_ms),
 		          clock_duration_text(&arena, plan->downtime_budget_ms));
-	show_line(stream, false, TONE_PLAIN, "Next: %s %s", next_command(report, result),
+	show_line(stream, false, TONE_PLAIN, "Next: %s %s", next_command(report, result, &arena),
 	          plan->file);
 	arena_free(&arena);
 	return report_exit_code(result);

@@ -10,7 +10,7 @@
 struct report {
 	FILE *stream;
 	bool json, color;
-	bool going_back;       /* success means that it was undone */
+	const char *back_to;   /* on the way back: before which step; else NULL */
 	int64_t waiting_at_ms; /* real clock, when a wait was last printed */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The edges between steps, cycles named in full, and an order that keeps that of the file. */
+/* The edges between steps, every cycle named in full, and an order that keeps that of the file. */
 #include "engine/base/text.h"
 #include "engine/decode.h"
 
@@ -137,33 +137,48 @@ static size_t sort(const struct graph *graph, const struct users *users, size_t 
 	return placed;
 }
 
-/* Every instance that is left has a need that is left: following those must come round. */
-static void name_cycle(const struct graph *graph, const size_t *missing)
+struct trail {
+	size_t *path;  /* instances, in the order they were come by */
+	size_t *place; /* of each instance in the path, from 1; 0: not come by yet */
+	size_t length;
+};
+
+static void name_cycle(const struct graph *graph, const struct trail *trail, size_t back_at)
 {
-	struct decoder *decoder = graph->decoder;
-	size_t count = decoder->step_count, at = 0, length = 0;
-	size_t *path = arena_array(decoder->arena, count + 1, sizeof *path);
-	size_t *place = arena_array(decoder->arena, count + 1, sizeof *place);
+	const struct plan_step *steps = graph->decoder->steps;
 	struct text cycle = {.limit = 900};
 
-	while (missing[at] == 0)
-		at++;
-	for (; place[at] == 0;) {
-		path[length] = at;
-		place[at] = ++length;
-		for (size_t n = 0; n < graph->counts[at]; n++)
-			if (missing[graph->needs[at][n]] > 0) {
-				at = graph->needs[at][n];
-				break;
-			}
-	}
-	for (size_t i = place[at] - 1; i < length; i++)
-		text_format(&cycle, "%s needs ", decoder->steps[path[i]].id);
-	text_add(&cycle, decoder->steps[at].id);
-	problems_add(decoder->problems, decoder->steps[at].at,
+	for (size_t i = trail->place[back_at] - 1; i < trail->length; i++)
+		text_format(&cycle, "%s needs ", steps[trail->path[i]].id);
+	text_add(&cycle, steps[back_at].id);
+	problems_add(graph->decoder->problems, steps[back_at].at,
 	             "the steps wait for each other: %s; take one of these needs away",
 	             text_string(&cycle));
 	text_free(&cycle);
+}
+
+/* Every instance that is left has a need that is left: following those must come round, to this
+ * walk's own beginning or to what an earlier walk has come by. */
+static void name_cycles(const struct graph *graph, const size_t *missing)
+{
+	struct arena *arena = graph->decoder->arena;
+	size_t count = graph->decoder->step_count;
+	struct trail trail = {arena_array(arena, count + 1, sizeof *trail.path),
+	                      arena_array(arena, count + 1, sizeof *trail.place), 0};
+
+	for (size_t start = 0; start < count; start++) {
+		size_t at = start, before = trail.length;
+		while (missing[at] > 0 && trail.place[at] == 0) {
+			trail.path[trail.length] = at;
+			trail.place[at] = ++trail.length;
+			size_t n = 0;
+			while (missing[graph->needs[at][n]] == 0)
+				n++;
+			at = graph->needs[at][n];
+		}
+		if (trail.length > before && trail.place[at] > before)
+			name_cycle(graph, &trail, at);
+	}
 }
 
 static void lay_out(const struct graph *graph, const struct users *users)
@@ -209,7 +224,7 @@ bool graph_order(struct decoder *decoder)
 	draw_edges(&graph);
 	struct users users = invert(&graph);
 	if (sort(&graph, &users, missing) < count) {
-		name_cycle(&graph, missing);
+		name_cycles(&graph, missing);
 		return false;
 	}
 	lay_out(&graph, &users);

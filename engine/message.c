@@ -224,6 +224,7 @@ static bool hear_done(const struct hearing *hearing)
 static bool hear_undone(const struct hearing *hearing)
 {
 	hearing->task->closed_with_word = true;
+	hearing->walking->result->undone++;
 	tell(hearing, NEWS_UNDONE, NULL);
 	return record(hearing, RECORD_UNDONE, value_map(hearing->arena));
 }

@@ -134,7 +134,8 @@ static void check_downtime(const struct plan *plan, struct problems *problems)
 static void check_ids(const struct plan *plan, struct problems *problems)
 {
 	for (size_t i = 1; i < plan->step_count; i++)
-		if (strcmp(plan->by_id[i - 1]->id, plan->by_id[i]->id) == 0)
+		if (strchr(plan->by_id[i]->id, '[') &&
+		    strcmp(plan->by_id[i - 1]->id, plan->by_id[i]->id) == 0)
 			problems_add(problems, plan->by_id[i]->at,
 			             "`for_each` gives %s twice; each item must be another",
 			             plan->by_id[i]->id);

@@ -74,9 +74,9 @@ struct walk_options {
 
 struct walk_result {
 	enum walk_outcome outcome;
-	int signal;                            /* of WALK_INTERRUPTED */
-	size_t done, changed, failed, waiting; /* steps */
-	char step[256];                        /* the one it is about, or "" */
+	int signal;                                    /* of WALK_INTERRUPTED */
+	size_t done, changed, failed, waiting, undone; /* steps */
+	char step[256];                                /* the one it is about, or "" */
 	struct error error;  /* of FAILED, REFUSED, PERSON_NEEDED; for PARKED what is waited for */
 	int64_t downtime_ms; /* -1: it never began */
 };

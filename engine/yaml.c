@@ -8,10 +8,13 @@
 #include <string.h>
 #include <yaml.h>
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 struct reader {
 	yaml_parser_t parser;
 	struct arena *arena;
 	struct problems *problems;
+	const char *data;
 	size_t events, depth;
 	bool broken; /* no use in reading on */
 };
@@ -19,6 +22,17 @@ struct reader {
 static struct place place_of(const yaml_mark_t *mark)
 {
 	return (struct place){(int)mark->line + 1, (int)mark->column + 1};
+}
+
+static struct place place_in(const char *data, size_t offset)
+{
+	struct place at = {1, 1};
+
+	for (const char *c = data; c < data + offset; c++) {
+		at.column = *c == '\n' ? 1 : at.column + 1;
+		at.line += *c == '\n';
+	}
+	return at;
 }
 
 static bool give_up(struct reader *reader, const yaml_mark_t *mark, const char *text)
@@ -36,7 +50,9 @@ static bool next_event(struct reader *reader, yaml_event_t *event)
 		const char *problem =
 			reader->parser.problem ? reader->parser.problem : "not readable";
 		const char *context = reader->parser.context;
-		struct place at = place_of(&reader->parser.problem_mark);
+		struct place at = reader->parser.error == YAML_READER_ERROR
+		                          ? place_in(reader->data, reader->parser.problem_offset)
+		                          : place_of(&reader->parser.problem_mark);
 		problems_add(reader->problems, at, "this is not YAML: %s%s%s", problem,
 		             context ? " " : "", context ? context : "");
 		reader->broken = true;
@@ -336,12 +352,8 @@ static bool check_bytes(const char *data, size_t length, struct problems *proble
 	}
 	const char *nul = memchr(data, '\0', length);
 	if (nul) {
-		struct place at = {1, 1};
-		for (const char *c = data; c < nul; c++) {
-			at.column = *c == '\n' ? 1 : at.column + 1;
-			at.line += *c == '\n';
-		}
-		problems_add(problems, at, "a NUL character; a plan is text, take it out");
+		problems_add(problems, place_in(data, (size_t)(nul - data)),
+		             "a NUL character; a plan is text, take it out");
 		return false;
 	}
 	return true;
@@ -350,12 +362,16 @@ static bool check_bytes(const char *data, size_t length, struct problems *proble
 struct value *yaml_read(struct arena *arena, const char *data, size_t length,
                         struct problems *problems)
 {
-	struct reader reader = {.arena = arena, .problems = problems};
 	struct value *root = NULL;
 	yaml_event_t event;
 
 	if (!check_bytes(data, length, problems))
 		return NULL;
+	if (length >= 3 && memcmp(data, BYTE_ORDER_MARK, 3) == 0) {
+		data += 3;
+		length -= 3;
+	}
+	struct reader reader = {.arena = arena, .problems = problems, .data = data};
 	if (!yaml_parser_initialize(&reader.parser))
 		return NULL;
 	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);

@@ -213,6 +213,26 @@ static void what_is_not_part_of_the_language_is_refused(void **state)
 	refused(HEAD "steps: [", 5, "this is not YAML");
 }
 
+static void every_problem_is_told_where_it_is(void **state)
+{
+	const char *cycles = HEAD "steps:\n  a: {uses: wait, needs: [b], with: {for: 1s}}\n"
+				  "  b: {uses: wait, needs: [a], with: {for: 1s}}\n"
+				  "  c: {uses: wait, needs: [a], with: {for: 1s}}\n"
+				  "  d: {uses: wait, needs: [e], with: {for: 1s}}\n"
+				  "  e: {uses: wait, needs: [d], with: {for: 1s}}\n";
+	struct problems problems = {0};
+	(void)state;
+
+	refused(cycles, 5, "a needs b needs a");
+	refused(cycles, 8, "d needs e needs d");
+	assert_false(parse_n(cycles, strlen(cycles), &problems));
+	assert_int_equal(problems.count, 2);
+	problems_free(&problems);
+	refused(HEAD "x: caf\xe9\n", 4, "not YAML");
+	refused(HEAD "x: \"\x1b[31m\"\n", 4, "control characters");
+	accepted("\xef\xbb\xbf" HEAD STEP);
+}
+
 static void refused_quickly(const char *data, size_t length, const char *says)
 {
 	struct problems problems = {0};
@@ -365,6 +385,7 @@ int main(void)
 		cmocka_unit_test(a_secret_never_stands_in_a_plan_nor_where_it_would_be_shown),
 		cmocka_unit_test(paths_stay_beneath_the_plan),
 		cmocka_unit_test(what_is_not_part_of_the_language_is_refused),
+		cmocka_unit_test(every_problem_is_told_where_it_is),
 		cmocka_unit_test(hostile_files_are_refused),
 		cmocka_unit_test(small_files_do_not_become_large_work),
 		cmocka_unit_test(quantities_keep_their_units),

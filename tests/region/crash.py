@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""`plan apply` and `plan rollback` killed at one call to Heroku and one record of the journal after the other,
-and run again.
+"""`plan apply` and `plan rollback` killed at one call to Heroku and one record of the journal after the other, or
+interrupted, and run again.
 
 The call is held before or after its effect, the record is about to be made or durable, when the whole process
 group gets SIGKILL. In the end the world is that of a run that nobody disturbed, and no effect was brought about
 twice. PLAN_LEVEL=release kills at more points."""
 import collections
+import itertools
 import json
 import os
 import re
 import signal
+import subprocess
 import sys
 
 import region
@@ -94,8 +96,27 @@ def same(name, got, wanted):
 # ---- Killing ----
 
 def killed_at(world, command, when, nth):
-    """True when it was killed at the nth write or record from now; False when it came to its end before."""
+    """True when it was killed at the nth write, record or tenth of a second; False when it came to its end."""
+    if when == "signal":
+        return interrupted(world, command, nth)
     return killed_at_record(world, command, nth) if when == "record" else killed_at_write(world, command, when, nth)
+
+
+def interrupted(world, command, nth):
+    """By SIGINT or SIGTERM after nth tenths of a second; it leaves a whole journal and says how to go on."""
+    process = world.begin(*command)
+    which, wanted = ((signal.SIGINT, 130), (signal.SIGTERM, 143))[nth % 2]
+    try:
+        process.wait(nth / 10)
+    except subprocess.TimeoutExpired:
+        process.send_signal(which)
+    process.wait(10)
+    check(process.returncode in (0, wanted), f"{command[0]}: exit {process.returncode}: {world.log()}")
+    if process.returncode == 0:
+        return False
+    world.run(0, "journal", "--verify", world.file)
+    check(f"Next: plan {command[0]} " in world.log().rstrip().splitlines()[-1], world.log())
+    return True
 
 
 def killed_at_record(world, command, nth):
@@ -144,8 +165,7 @@ def kill_again_and_again(world, command, points):
 
 
 def repeat(*points):
-    while True:
-        yield from points
+    return itertools.cycle(points)
 
 
 def records(stride):
@@ -176,9 +196,10 @@ def carried_out(plan, points):
 def apply_is_killed(plan):
     _, world, effects = carried_out(plan, [("before", 1000)])
     check(sum(effects.values()) > 20, effects)
-    for name, points, least in (("before", repeat(("before", 2 if RELEASE else 4)), 6),
-                                ("after", repeat(("after", 1 if RELEASE else 2)), 5),
-                                ("record", records(9 if RELEASE else 25), 5)):
+    for name, points, least in (("before", repeat(("before", 2 if RELEASE else 4)), 4),
+                                ("after", repeat(("after", 1 if RELEASE else 2)), 4),
+                                ("record", records(9 if RELEASE else 21), 4),
+                                ("signal", (("signal", tenths) for tenths in itertools.count(3, 4)), 3)):
         kills, world_after, effects_after = carried_out(plan, points)
         print(f"killed {kills} times: {name}", flush=True)
         check(kills >= (20 if RELEASE else least), f"only {kills} kills")
@@ -209,10 +230,11 @@ def rollback_is_killed(plan):
         if kind not in ("transfers", "ledger"):
             same("undisturbed", {kind: world[kind]}, {kind: at_first[kind]})
     for name, points in (("a call", repeat(("before", 2), ("after", 1 if RELEASE else 2))),
-                         ("a record", records(7 if RELEASE else 9))):
+                         ("a record", records(7 if RELEASE else 9)),
+                         ("a signal", (("signal", tenths) for tenths in itertools.count(1)))):
         kills, _, world_after = gone_back(plan, points)
         print(f"killed {kills} times on the way back, at {name}", flush=True)
-        check(kills >= 10, f"only {kills} kills")
+        check(kills >= (1 if name == "a signal" else 10), f"only {kills} kills")
         same(name, world_after, world)
 
 
