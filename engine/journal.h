@@ -22,7 +22,7 @@ enum record_kind {
 	RECORD_DONE,        /* satisfied: {outputs, changed, subjects} */
 	RECORD_FAILED,      /* {kind, text} */
 	RECORD_UNDO_INTENT, /* about to go back: {before} */
-	RECORD_UNDONE,      /* {} */
+	RECORD_UNDONE,      /* {void_approvals} */
 	RECORD_PASSED,      /* the way back passed over it: {why} */
 	RECORD_UNDO_FAILED, /* {kind, text} */
 	RECORD_APPROVAL,    /* {who, digest, text} */

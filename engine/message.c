@@ -226,7 +226,11 @@ static bool hear_undone(const struct hearing *hearing)
 	hearing->task->closed_with_word = true;
 	hearing->walking->result->undone++;
 	tell(hearing, NEWS_UNDONE, NULL);
-	return record(hearing, RECORD_UNDONE, value_map(hearing->arena));
+	struct value *body = value_map(hearing->arena);
+	/* What a person did is undone: their word for it holds no longer. */
+	if (hearing->task->step->module->traits & STEP_PERSON)
+		value_set_bool(hearing->arena, body, "void_approvals", true);
+	return record(hearing, RECORD_UNDONE, body);
 }
 
 static void set_failure(struct walking *walking, const struct task *task, const char *kind,

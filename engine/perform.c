@@ -35,7 +35,7 @@ static void make_token(const struct job *job, char token[13])
 	crypto_generichash_state state;
 
 	crypto_generichash_init(&state, NULL, 0, sizeof hash);
-	const char *parts[] = {run_identity(job->run), job->step->id};
+	const char *parts[] = {job->plan->name, job->step->id};
 	for (size_t i = 0; i < 2; i++)
 		crypto_generichash_update(&state, (const unsigned char *)parts[i],
 		                          strlen(parts[i]) + 1);

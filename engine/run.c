@@ -233,6 +233,13 @@ static void fold_undone(struct run *run, struct run_step *step, enum run_state s
 	reopen_earlier(run, step);
 }
 
+static void void_approvals(struct run *run, const char *step)
+{
+	for (struct run_approval *one = run->approvals; one; one = one->next)
+		if (strcmp(one->step, step) == 0)
+			one->digest = "";
+}
+
 static void fold_approval(struct run *run, const struct record *record)
 {
 	struct run_approval *approval = arena_alloc(&run->arena, sizeof *approval);
@@ -294,6 +301,8 @@ void run_apply(struct run *run, const struct record *record)
 		break;
 	case RECORD_UNDONE:
 		fold_undone(run, step, RUN_UNDONE);
+		if (value_get_bool(record->body, "void_approvals", false))
+			void_approvals(run, step->id);
 		break;
 	case RECORD_PASSED:
 		fold_undone(run, step, RUN_PASSED);
@@ -341,11 +350,6 @@ void run_free(struct run *run)
 const char *run_pin(const struct run *run, const char *name)
 {
 	return value_get_text(run->pins, name, NULL);
-}
-
-const char *run_identity(const struct run *run)
-{
-	return run->identity;
 }
 
 static bool counted_before(const struct run_approval *newest, const struct run_approval *one)

@@ -47,7 +47,8 @@ struct run {
 	const char *outcome; /* of the last RECORD_END, else NULL */
 	int64_t last_seq;
 	int64_t last_downtime_ms; /* `downtime_ms` of the last RECORD_END, else 0 */
-	char identity[40]; /* random, made with RECORD_BEGIN: names of things derive from it */
+	char identity[40]; /* random, made with RECORD_BEGIN: which run it is, wherever its journal
+	                      goes */
 	struct run_step **steps; /* hash table, by id */
 	size_t step_count, step_room;
 	struct value *pins; /* MAP name -> identity */
@@ -72,8 +73,6 @@ struct run *run_writable(const struct run *run);
 
 /* What a name was pinned to, or NULL. */
 const char *run_pin(const struct run *run, const char *name);
-
-const char *run_identity(const struct run *run);
 
 /* How many different people approved the step for the digest in force. */
 int64_t run_approvals(const struct run *run, const char *step);

@@ -186,7 +186,8 @@ int64_t step_finished_at_ms(const struct step *step, const char *other);
 /* An output of an earlier step, or NULL. */
 const struct value *step_output_of(const struct step *step, const char *other, const char *name);
 
-/* A name that is the same for every try of this step in this run: 12 characters of [0-9a-f]. */
+/* A name that is the same for every try of this step, also in a later run or without the journal,
+ * so that what is there already is found: 12 characters of [0-9a-f] from plan and step. */
 const char *step_token(const struct step *step);
 
 /* The directory that paths in the plan are relative to. */

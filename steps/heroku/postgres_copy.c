@@ -68,6 +68,18 @@ static bool is_good(const struct value *transfer)
 	       value_get_number(transfer, "warnings", 0) == 0;
 }
 
+/* How old its data is nobody knows: taken for a fresh copy, it could lose what was written since.
+ */
+static bool refuse_foreign(const char *name, const struct value *transfer, struct error *err)
+{
+	const char *copied_at = heroku_text_or_null(transfer, "finished_at");
+
+	return fail(err, ERROR_REFUSED,
+	            "there is an add-on %s already%s%s, and this run did not make it or has passed "
+	            "over it on the way back; remove it to have a new copy made",
+	            name, copied_at ? ", with a copy from " : "", copied_at ? copied_at : "");
+}
+
 static bool observe(struct step *step, struct value *seen, struct error *err)
 {
 	struct heroku heroku;
@@ -81,6 +93,8 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 	    (app && !lookup_addon(&heroku, name, &addon, err)) ||
 	    (addon && !find_transfer(&heroku, name, &transfer, err)))
 		return false;
+	if (addon && !step->attempted && !step->was_done)
+		return refuse_foreign(name, transfer, err);
 	value_set_bool(step->arena, seen, "exists", addon != NULL);
 	value_set_bool(step->arena, seen, "copied", transfer && is_good(transfer));
 	step_output_text(step, "addon", name);
