@@ -103,6 +103,7 @@ bool lookup_is_following(const struct value *database)
 	return following && following[0];
 }
 
+/* Not that of its connection pool, which replication and dumps cannot go through. */
 struct value *lookup_database_url(struct heroku *heroku, const struct value *addon,
                                   struct error *err)
 {
@@ -118,7 +119,8 @@ struct value *lookup_database_url(struct heroku *heroku, const struct value *add
 	                                                                : NULL;
 	     key; key = key->next) {
 		const char *url = value_get_text(vars, value_reveal(key), "");
-		if (strncmp(url, "postgres", 8) == 0)
+		bool pooled = value_reveal(key) && strstr(value_reveal(key), "CONNECTION_POOL");
+		if (!pooled && strncmp(url, "postgres", 8) == 0)
 			return value_secret(heroku->arena, url, "(hidden)");
 	}
 	fail(err, ERROR_RETRY, "the add-on %s has no connection URL in the config vars of %s yet",

@@ -7,6 +7,11 @@
 #include <ctype.h>
 #include <string.h>
 
+#define PRIMARY "DATABASE"
+#define POOL "DATABASE_CONNECTION_POOL"
+#define POOL_NAMESPACE "connection-pooling:default" /* as `heroku pg:promote` attaches it */
+#define RELEASES_READ 20
+
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
 	{"database", FIELD_STRING, FIELD_REQUIRED, NULL, NULL, "The add-on name of the database."},
@@ -14,25 +19,124 @@ static const struct field fields[] = {
 	{0},
 };
 
+/* ---- The release that a change of DATABASE makes ---- */
+
+static bool is_attach(const struct value *release)
+{
+	static const char wanted[] = "Attach " PRIMARY;
+	const char *text = value_get_text(release, "description", "");
+
+	/* Not "Attach DATABASE_CONNECTION_POOL". */
+	return strncmp(text, wanted, sizeof wanted - 1) == 0 &&
+	       (text[sizeof wanted - 1] == '\0' || text[sizeof wanted - 1] == ' ');
+}
+
+/* The release that attached DATABASE while it is not in force: pending or failed, and no newer one
+ * succeeded, which would have what it has. NULL when all is well. */
+static bool find_open_release(struct heroku *heroku, const struct value **open, struct error *err)
+{
+	struct value *list;
+	const char *app = lookup_field(heroku, "app");
+
+	*open = NULL;
+	if (!heroku_newest(heroku, heroku_path(heroku, "/apps/%s/releases", app), RELEASES_READ,
+	                   &list, err))
+		return false;
+	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
+		const char *status = heroku_text(one, "status", err);
+		if (!status)
+			return false;
+		if (strcmp(status, "succeeded") == 0)
+			return true;
+		if (!is_attach(one))
+			continue;
+		*open = one;
+		return true;
+	}
+	return true;
+}
+
+/* Its release phase may refuse it; what belongs together is attached before that is asked. */
+static bool wait_release(struct heroku *heroku, struct error *err)
+{
+	const struct value *release;
+	const char *app = lookup_field(heroku, "app");
+
+	for (int poll = 0;; poll++) {
+		if (!find_open_release(heroku, &release, err))
+			return false;
+		if (!release)
+			return true;
+		long long version = value_get_number(release, "version", 0);
+		const char *status = value_get_text(release, "status", "");
+		if (strcmp(status, "pending") != 0)
+			return fail(
+				err, ERROR_FAILED,
+				"the release phase of v%lld of %s (%s) %s: " PRIMARY
+				" is attached, but the dynos were not restarted and go on with "
+				"what they had; `heroku releases:output v%lld -a %s` shows why; "
+				"any later release that succeeds settles it",
+				version, app, value_get_text(release, "description", ""), status,
+				version, app);
+		step_progress(heroku->step, "waiting for the release phase of v%lld of %s", version,
+		              app);
+		if (!lookup_pause(heroku, poll, err))
+			return false;
+	}
+}
+
+/* ---- Looking ---- */
+
+static const char *holder_of(const struct value *list, const char *name)
+{
+	return heroku_text_or_null(lookup_item(list, "name", name), "addon.name");
+}
+
 static bool observe(struct step *step, struct value *seen, struct error *err)
 {
 	struct heroku heroku;
 	struct value *app, *list = NULL;
+	const struct value *open = NULL;
 
-	if (!heroku_open(&heroku, step, err) ||
-	    !lookup_app_needed(&heroku, lookup_field(&heroku, "app"), &app, err) ||
-	    (app && !lookup_attachments(&heroku, lookup_field(&heroku, "app"), &list, err)))
+	if (!heroku_open(&heroku, step, err))
 		return false;
-	const struct value *held = lookup_item(list, "name", "DATABASE");
-	const char *addon = held ? heroku_text(held, "addon.name", err) : NULL;
-	if (held && !addon)
+	const char *name = lookup_field(&heroku, "app"),
+		   *wanted = lookup_field(&heroku, "database");
+	if (!lookup_app_needed(&heroku, name, &app, err) ||
+	    (app && !lookup_attachments(&heroku, name, &list, err)))
 		return false;
-	if (addon)
-		value_set_text(step->arena, seen, "database", addon);
-	else
-		value_set(step->arena, seen, "database", value_null(step->arena));
+	const char *addon = holder_of(list, PRIMARY), *pool = holder_of(list, POOL);
+	bool ours = addon && wanted && strcmp(addon, wanted) == 0;
+	if (ours && !find_open_release(&heroku, &open, err))
+		return false;
+	value_set(step->arena, seen, "database",
+	          addon ? value_text(step->arena, addon) : value_null(step->arena));
+	if (pool)
+		value_set_text(step->arena, seen, "pool", pool);
+	value_set_text(step->arena, seen, "release",
+	               open ? value_get_text(open, "status", "") : "succeeded");
 	return true;
 }
+
+static bool plan(struct step *step, const struct value *seen, struct changes *changes,
+                 struct error *err)
+{
+	const struct value *wanted = value_get(step->with, "database");
+	const struct value *now = value_get(seen, "database"), *pool = value_get(seen, "pool");
+	const struct value *release = value_get(seen, "release");
+
+	(void)err;
+	if (!value_equal(now, wanted))
+		changes_add(changes, "database", now, wanted, NULL);
+	else if (strcmp(value_reveal(release), "succeeded") != 0)
+		changes_add(changes, "release", release, value_text(step->arena, "succeeded"),
+		            "the release that attached " PRIMARY " is not in force");
+	if (pool && !value_equal(pool, wanted))
+		changes_add(changes, "pool", pool, wanted, "its connection pool moves along");
+	return true;
+}
+
+/* ---- Acting ---- */
 
 static bool attach(struct heroku *heroku, const char *addon, const char *name, struct error *err)
 {
@@ -43,6 +147,8 @@ static bool attach(struct heroku *heroku, const char *addon, const char *name, s
 	value_set_text(heroku->arena, body, "app", app);
 	value_set_text(heroku->arena, body, "confirm", app);
 	value_set_text(heroku->arena, body, "name", name);
+	if (strcmp(name, POOL) == 0)
+		value_set_text(heroku->arena, body, "namespace", POOL_NAMESPACE);
 	enum heroku_outcome outcome =
 		heroku_write(heroku, "POST", "/addon-attachments", body, NULL, err);
 	if (outcome == HEROKU_DONE)
@@ -50,7 +156,7 @@ static bool attach(struct heroku *heroku, const char *addon, const char *name, s
 	struct error unsure = *err;
 	if (outcome != HEROKU_UNSURE || !lookup_attachments(heroku, app, &list, err))
 		return false;
-	const char *holder = heroku_text_or_null(lookup_item(list, "name", name), "addon.name");
+	const char *holder = holder_of(list, name);
 	*err = unsure;
 	return holder && strcmp(holder, addon) == 0;
 }
@@ -65,17 +171,19 @@ static char *spare_name(struct heroku *heroku)
 	return name;
 }
 
-/* The add-on that holds DATABASE must not lose its last name on the app. */
+/* The add-on that holds DATABASE must not lose its last name on the app. The pool's is none: it
+ * moves along. */
 static bool keep_name(struct heroku *heroku, const struct value *list, const char *holder,
                       struct error *err)
 {
-	size_t names = 0;
-
 	for (const struct value *one = list->as.items.first; one; one = one->next) {
 		const char *addon = heroku_text_or_null(one, "addon.name");
-		names += addon && strcmp(addon, holder) == 0;
+		const char *name = value_get_text(one, "name", "");
+		if (addon && strcmp(addon, holder) == 0 && strcmp(name, PRIMARY) != 0 &&
+		    strcmp(name, POOL) != 0)
+			return true;
 	}
-	return names > 1 || attach(heroku, holder, spare_name(heroku), err);
+	return attach(heroku, holder, spare_name(heroku), err);
 }
 
 static bool check_ready(struct heroku *heroku, const char *name, struct error *err)
@@ -98,19 +206,22 @@ static bool check_ready(struct heroku *heroku, const char *name, struct error *e
 		name);
 }
 
-static bool make_primary(struct heroku *heroku, const char *name, struct error *err)
+/* pool NULL: where the app has none, none is made. */
+static bool make_primary(struct heroku *heroku, const char *name, const char *pool,
+                         struct error *err)
 {
 	struct value *list;
 
 	if (!lookup_attachments(heroku, lookup_field(heroku, "app"), &list, err))
 		return false;
-	const char *holder =
-		heroku_text_or_null(lookup_item(list, "name", "DATABASE"), "addon.name");
+	const char *holder = holder_of(list, PRIMARY), *pool_holder = holder_of(list, POOL);
 	bool holds = holder && strcmp(holder, name) == 0;
 	if (holder && !holds && !keep_name(heroku, list, holder, err))
 		return false;
-	return (holds || attach(heroku, name, "DATABASE", err)) &&
-	       lookup_wait_release(heroku, lookup_field(heroku, "app"), NULL, err);
+	if (!holds && !attach(heroku, name, PRIMARY, err))
+		return false;
+	return !pool_holder || !pool || strcmp(pool_holder, pool) == 0 ||
+	       attach(heroku, pool, POOL, err);
 }
 
 static bool apply(struct step *step, const struct changes *changes, struct error *err)
@@ -121,7 +232,8 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	if (!heroku_open(&heroku, step, err))
 		return false;
 	const char *name = lookup_field(&heroku, "database");
-	return check_ready(&heroku, name, err) && make_primary(&heroku, name, err);
+	return check_ready(&heroku, name, err) && make_primary(&heroku, name, name, err) &&
+	       wait_release(&heroku, err);
 }
 
 static bool drop_attachment(struct heroku *heroku, const char *name, struct error *err)
@@ -144,6 +256,7 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	struct heroku heroku;
 	struct value *app;
 	const char *old = value_get_text(before, "database", NULL);
+	struct error phase;
 
 	if (!heroku_open(&heroku, step, err) ||
 	    !lookup_app(&heroku, lookup_field(&heroku, "app"), &app, err))
@@ -151,9 +264,18 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	if (!app)
 		return true;
 	if (!old)
-		return drop_attachment(&heroku, "DATABASE", err);
-	return make_primary(&heroku, old, err) &&
-	       drop_attachment(&heroku, spare_name(&heroku), err);
+		return drop_attachment(&heroku, PRIMARY, err);
+	if (!make_primary(&heroku, old, value_get_text(before, "pool", NULL), err) ||
+	    !drop_attachment(&heroku, spare_name(&heroku), err))
+		return false;
+	/* The attachments are back. Others wait for the rest of the way back: it is told, no more.
+	 */
+	if (!wait_release(&heroku, &phase)) {
+		if (phase.kind == ERROR_CANCELLED)
+			return fail(err, phase.kind, "%s", phase.text);
+		step_note(step, "%s", phase.text);
+	}
+	return true;
 }
 
 const struct step_module heroku_postgres_promote = {
@@ -164,6 +286,7 @@ const struct step_module heroku_postgres_promote = {
 	.subjects = (const char *const[]){"heroku/app/${app}/database", NULL},
 	.reads = (const char *const[]){"heroku/addon/${database}/following", NULL},
 	.observe = observe,
+	.plan = plan,
 	.apply = apply,
 	.revert = revert,
 };

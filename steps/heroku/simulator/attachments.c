@@ -142,7 +142,8 @@ static bool make_room(struct call *call, json_t *app, const json_t *addon, const
 
 	if (!old)
 		return true;
-	if (strcmp(text_of(old, "addon.id"), text_of(addon, "id")) == 0) {
+	if (strcmp(text_of(old, "addon.id"), text_of(addon, "id")) == 0 &&
+	    strcmp(text_of(old, "namespace"), text_of(call->body, "namespace")) == 0) {
 		reply(call, 200, shown(call, old));
 		return false;
 	}
@@ -172,6 +173,8 @@ static void create(struct call *call)
 	if (!make_room(call, app, addon, name))
 		return;
 	json_t *attachment = attachment_make(call->world, addon, app, name);
+	if (*text_of(call->body, "namespace"))
+		json_object_set(attachment, "namespace", json_object_get(call->body, "namespace"));
 	snprintf(text, sizeof text, "Attach %s", name);
 	release_make(call->world, app, text, NULL);
 	effect(call, app, "attach %s as %s", text_of(addon, "name"), name);
