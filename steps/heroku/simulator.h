@@ -29,6 +29,8 @@
  *  DELETE /_sim/faults     all; /_sim/faults/ID: one. A held (hang) request is then let go; when
  * its client is gone by then, one held before its effect has none. POST /_sim/replication  {addon:
  * name or id, paused: true}: stops and goes on replaying
+ *  POST /_sim/info         {addon: name or id, info: {"PG Version": "14.9"}}: what the Data API
+ * says of a database instead of the truth
  *
  * The router picks the app by Host (custom domain, NAME.localhost, the app's herokuapp.com host),
  * or at a plain address by the first part of the path: web_url is http://127.0.0.1:PORT/NAME/. It

@@ -343,6 +343,8 @@ def followers(api):
     check(behind(api.call("GET", path)) >= 3, "it is not behind")
     api.control("POST", "/_sim/replication", {"addon": "follower", "paused": False})
     api.until(lambda it: behind(it) == 0, path)
+    api.control("POST", "/_sim/info", {"addon": "follower", "info": {"PG Version": "13.9"}})
+    check(api.call("GET", path)["postgres_version"] == "13.9", "it does not say what it was told to say")
     api.call("PUT", path + "/unfollow")
     alone = api.until(lambda it: not it["waiting?"] and not it.get("following"), path)
     check(alone["leader"] is None and behind(alone) is None, "it still has a leader")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 from sandbox import Sandbox, check
@@ -46,12 +47,23 @@ class Scene(Sandbox):
         self.file = os.path.join(self.directory, "p.yaml")
         self.call("POST", "/_sim/seed", {"apps": self.apps})
         self.write(self.steps)
+        wait_until(self.databases_are_known, "the Data API knows the databases")
         self.at = len(self.ledger())
         return self
 
     def __exit__(self, *details):
         super().__exit__(*details)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def databases_are_known(self):
+        try:
+            for app in self.apps:
+                for one in self.call("GET", f"/apps/{app['name']}/addons"):
+                    if one["addon_service"]["name"] == "heroku-postgresql":
+                        self.call("GET", f"/client/v11/databases/{one['id']}")
+            return True
+        except urllib.error.HTTPError:
+            return False
 
     def write(self, steps):
         with open(self.file, "w") as out:

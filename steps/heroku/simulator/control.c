@@ -175,6 +175,19 @@ static void replication(struct call *call)
 		refuse(call, 422, "unprocessable_entity", "%s", err.text);
 }
 
+static void pretend(struct call *call)
+{
+	json_t *addon = world_find(call->world, "addons", text_of(call->body, "addon"));
+	json_t *info = json_object_get(call->body, "info");
+
+	if (!addon || !json_is_object(info)) {
+		refuse(call, 422, "invalid_params", "addon and info are required");
+		return;
+	}
+	json_object_set(addon, "_info", info);
+	reply(call, 200, json_deep_copy(info));
+}
+
 static bool all_settled(struct world *world)
 {
 	json_t *addon;
@@ -232,5 +245,6 @@ const struct route control_routes[] = {
 	{"DELETE", "/_sim/faults", clear_faults},
 	{"DELETE", "/_sim/faults/?", remove_fault},
 	{"POST", "/_sim/replication", replication},
+	{"POST", "/_sim/info", pretend},
 	{0},
 };
