@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* heroku.domain: a custom domain moves from one app to another. A name is on one app only, so it is
- * removed and added; when adding fails the removal is undone at once. Each time it is added it gets
- * a new DNS target, also where it was before: on the way back DNS has to follow. */
+ * removed and added, and tried again at once when no clear answer comes; when it cannot be added
+ * the removal is undone. Each time it is added it gets a new DNS target, also where it was before:
+ * on the way back DNS has to follow. */
+#include "engine/base/clock.h"
 #include "steps/dns/zone.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
 
 #include <string.h>
 #include <strings.h>
+
+/* How hard it is tried to add a name that is on no app. */
+#define ADD_TRIES 3
+#define ADD_PAUSE_MS ((int64_t)100)
+#define ADD_FOR_MS 10000
 
 static const struct field fields[] = {
 	{"domain", FIELD_DOMAIN, FIELD_REQUIRED, NULL, NULL, "The host name."},
@@ -20,6 +27,12 @@ static const struct field fields[] = {
 static const struct field outputs[] = {
 	{"dns_target", FIELD_DOMAIN, 0, NULL, NULL, "What a CNAME for the domain must point at."},
 	{0},
+};
+
+/* The certificates of a move. */
+struct binding {
+	const char *old_endpoint, *endpoint; /* where it was, where it goes; NULL: none */
+	bool was_there; /* when the plan began, also when it is on neither app now */
 };
 
 static bool find(struct heroku *heroku, const char *app, const struct value **domain,
@@ -108,24 +121,53 @@ static bool find_endpoint(struct heroku *heroku, const char *app, const char **n
 	return true;
 }
 
+/* One request. HEROKU_ABSENT: the app has not got it, and may be asked again; HEROKU_UNSURE: nobody
+ * answers what it has. */
+static enum heroku_outcome add_once(struct heroku *heroku, const char *app,
+                                    const struct value *body, struct error *err)
+{
+	const char *path = heroku_path(heroku, "/apps/%s/domains", app);
+	const struct value *found;
+
+	enum heroku_outcome outcome = heroku_write(heroku, "POST", path, body, NULL, err);
+	if (outcome == HEROKU_ABSENT)
+		return HEROKU_REFUSED; /* there is no such app */
+	if (outcome != HEROKU_UNSURE)
+		return outcome;
+	struct error unsure = *err;
+	bool looked = find(heroku, app, &found, err);
+	*err = unsure;
+	return !looked ? HEROKU_UNSURE : found ? HEROKU_DONE : HEROKU_ABSENT;
+}
+
+/* The name may be on no app meanwhile, so an unsure answer is settled at once: looked up, and asked
+ * again. */
 static enum heroku_outcome add(struct heroku *heroku, const char *app, const char *endpoint,
                                struct error *err)
 {
 	struct value *body = value_map(heroku->arena);
+	int64_t until_ms = clock_real_ms() + ADD_FOR_MS;
 	const struct value *found;
+	bool unsure = false;
 
 	value_set_text(heroku->arena, body, "hostname", lookup_field(heroku, "domain"));
 	value_set(heroku->arena, body, "sni_endpoint",
 	          endpoint ? value_text(heroku->arena, endpoint) : value_null(heroku->arena));
-	const char *path = heroku_path(heroku, "/apps/%s/domains", app);
-	enum heroku_outcome outcome = heroku_write(heroku, "POST", path, body, NULL, err);
-	if (outcome != HEROKU_UNSURE)
-		return outcome;
-	struct error unsure = *err;
-	if (!find(heroku, app, &found, err))
-		return HEROKU_UNSURE;
-	*err = unsure;
-	return found ? HEROKU_DONE : HEROKU_REFUSED;
+	for (int tries = 1;; tries++) {
+		enum heroku_outcome outcome = add_once(heroku, app, body, err);
+		struct error ignored, why = *err;
+		/* "In use" may be what an earlier try did. */
+		if (outcome == HEROKU_REFUSED && unsure) {
+			bool ours = find(heroku, app, &found, &ignored) && found;
+			*err = why;
+			return ours ? HEROKU_DONE : HEROKU_REFUSED;
+		}
+		unsure = unsure || outcome == HEROKU_UNSURE;
+		bool again = (outcome == HEROKU_UNSURE || outcome == HEROKU_ABSENT) &&
+		             tries < ADD_TRIES && clock_real_ms() < until_ms;
+		if (!again || !step_sleep(heroku->step, ADD_PAUSE_MS << tries, &ignored))
+			return outcome;
+	}
 }
 
 static bool drop(struct heroku *heroku, const char *app, struct error *err)
@@ -192,9 +234,42 @@ static bool lead_dns_back(struct heroku *heroku, const char *app, struct error *
 	return true;
 }
 
+/* It could not be added where it was wanted, which err says: says also where it is now. */
+static bool say_where(struct heroku *heroku, const char *to, const char *now, struct error *err)
+{
+	struct error why = *err;
+
+	if (now)
+		return fail(err, why.kind, "add it to %s: %s; it is on %s again", to, why.text,
+		            now);
+	return fail(err, why.kind,
+	            "add it to %s: %s; it is on neither app now: `plan apply` adds it to %s, `plan "
+	            "rollback` to %s",
+	            to, why.text, lookup_field(heroku, "to"),
+	            lookup_field(heroku, "from") ? lookup_field(heroku, "from") : "none");
+}
+
+/* Gives it back to the app that had it. True only when it turns out to be where it was wanted. */
+static bool put_back(struct heroku *heroku, const char *from, const char *to,
+                     const char *old_endpoint, struct error *err)
+{
+	const struct value *here;
+	struct error back = {0}, ignored;
+
+	if (add(heroku, from, old_endpoint, &back) == HEROKU_DONE) {
+		if (!lead_dns_back(heroku, from, &back))
+			step_note(heroku->step, "it is on %s again, but: %s", from, back.text);
+		return say_where(heroku, to, from, err);
+	}
+	step_note(heroku->step, "it could not be put back on %s: %s", from, back.text);
+	if (find(heroku, to, &here, &ignored) && here)
+		return true;
+	return say_where(heroku, to, NULL, err);
+}
+
 /* From one app to the other, with its own way back. */
-static bool move(struct heroku *heroku, const char *from, const char *to, const char *old_endpoint,
-                 const char *endpoint, struct error *err)
+static bool move(struct heroku *heroku, const char *from, const char *to, struct binding binding,
+                 struct error *err)
 {
 	const struct value *there, *here;
 
@@ -204,38 +279,39 @@ static bool move(struct heroku *heroku, const char *from, const char *to, const 
 		return wait_ready(heroku, to, err);
 	if (there && !drop(heroku, from, err))
 		return fail_while(err, "remove it from %s", from);
-	enum heroku_outcome outcome = add(heroku, to, endpoint, err);
-	if (outcome == HEROKU_DONE)
+	if (add(heroku, to, binding.endpoint, err) == HEROKU_DONE)
 		return wait_ready(heroku, to, err);
-	if (there && outcome != HEROKU_UNSURE) {
-		struct error back = {0};
-		if (add(heroku, from, old_endpoint, &back) != HEROKU_DONE ||
-		    !lead_dns_back(heroku, from, &back))
-			step_note(heroku->step, "could not be put back on %s: %s", from, back.text);
-	}
-	return fail_while(err, "add it to %s", to);
+	if (!there && !binding.was_there)
+		return say_where(heroku, to, NULL, err);
+	return put_back(heroku, from, to, binding.old_endpoint, err) && wait_ready(heroku, to, err);
 }
 
 static bool apply(struct step *step, const struct changes *changes, struct error *err)
 {
 	struct heroku heroku;
 	const struct value *there;
-	const char *endpoint;
+	struct binding binding = {
+		.old_endpoint = value_get_text(step->before, "sni_endpoint", NULL),
+		.was_there = strcmp(value_get_text(step->before, "on", ""), "from") == 0,
+	};
 
 	(void)changes;
 	if (!heroku_open(&heroku, step, err))
 		return false;
 	const char *from = lookup_field(&heroku, "from"), *to = lookup_field(&heroku, "to");
-	if (!find_endpoint(&heroku, to, &endpoint, err) || !find(&heroku, from, &there, err))
+	if (!find_endpoint(&heroku, to, &binding.endpoint, err) ||
+	    !find(&heroku, from, &there, err))
 		return false;
-	return move(&heroku, from, to, heroku_text_or_null(there, "sni_endpoint.name"), endpoint,
-	            err);
+	if (there)
+		binding.old_endpoint = heroku_text_or_null(there, "sni_endpoint.name");
+	return move(&heroku, from, to, binding, err);
 }
 
 static bool revert(struct step *step, const struct value *before, struct error *err)
 {
 	struct heroku heroku;
-	const char *on = value_get_text(before, "on", "to"), *endpoint;
+	const char *on = value_get_text(before, "on", "to");
+	struct binding binding = {.endpoint = value_get_text(before, "sni_endpoint", NULL)};
 
 	if (!heroku_open(&heroku, step, err))
 		return false;
@@ -244,10 +320,8 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		return true;
 	if (strcmp(on, "none") == 0 || !from)
 		return drop(&heroku, to, err);
-	return find_endpoint(&heroku, to, &endpoint, err) &&
-	       move(&heroku, to, from, endpoint, value_get_text(before, "sni_endpoint", NULL),
-	            err) &&
-	       lead_dns_back(&heroku, from, err);
+	return find_endpoint(&heroku, to, &binding.old_endpoint, err) &&
+	       move(&heroku, to, from, binding, err) && lead_dns_back(&heroku, from, err);
 }
 
 const struct step_module heroku_domain = {
