@@ -149,6 +149,7 @@ static bool try_once(struct step *step, struct attempt *attempt, struct error *e
 
 static bool back_off(struct step *step, const struct attempt *attempt, struct error *err)
 {
+	step->last_error = arena_text(step->arena, err->text);
 	const struct plan_step *plan_step = step->host->plan_step;
 	int64_t pause_ms = plan_step->backoff_from_ms ? plan_step->backoff_from_ms : 1000;
 	struct value *message = host_message(step, "retrying");
@@ -275,6 +276,7 @@ static bool carry_out(const struct job *job, struct step *step, struct error *er
 	step->attempted_at_ms = known->intent_at_ms;
 	step->was_done = known->state == RUN_DONE || known->was_done;
 	step->before = known->before;
+	step->last_error = known->error_text;
 	if (!prepare(step, job->step, err))
 		return false;
 	switch (job->mode) {

@@ -43,6 +43,7 @@ struct step {
 	int64_t attempted_at_ms; /* when that was, wall clock; 0 otherwise */
 	bool was_done; /* the journal says this step was done before: what is there is ours */
 	const struct value *before; /* what the first intent of this run saw, or NULL */
+	const char *last_error;     /* what the last try of this run failed with, or NULL */
 	struct step_host *host;
 };
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* heroku.postgres.copy: a new database with a copy of the data of another app's. */
+#include "engine/base/text.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define LOG_TAIL 5 /* messages of a transfer's log that are told when it failed */
 
 static const struct field fields[] = {
 	{"from_app", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
@@ -30,7 +33,7 @@ static int64_t number_of(const struct value *transfer)
 	return text ? strtoll(text, NULL, 10) : value_get_number(transfer, "num", 0);
 }
 
-/* The newest transfer into our add-on that was not cancelled; NULL. Its name is ours alone. */
+/* The newest transfer into our add-on; NULL. Its name is ours alone. */
 static bool find_transfer(struct heroku *heroku, const char *name, const struct value **transfer,
                           struct error *err)
 {
@@ -47,7 +50,7 @@ static bool find_transfer(struct heroku *heroku, const char *name, const struct 
 	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
 		const char *to = heroku_text_or_null(one, "to_name");
 		int64_t number = number_of(one);
-		if (!to || strcmp(to, name) != 0 || heroku_text_or_null(one, "canceled_at"))
+		if (!to || strcmp(to, name) != 0)
 			continue;
 		if (number >= newest) {
 			*transfer = one;
@@ -59,7 +62,8 @@ static bool find_transfer(struct heroku *heroku, const char *name, const struct 
 
 static bool is_finished(const struct value *transfer)
 {
-	return heroku_text_or_null(transfer, "finished_at") != NULL;
+	return heroku_text_or_null(transfer, "finished_at") ||
+	       heroku_text_or_null(transfer, "canceled_at");
 }
 
 static bool is_good(const struct value *transfer)
@@ -151,10 +155,30 @@ static bool refuse_credentials(struct heroku *heroku, const struct value *source
 	            (long long)count);
 }
 
-static bool start(struct heroku *heroku, const struct value *addon, struct error *err)
+/* "postgres://user:password@host" as "postgres://host". */
+static char *without_passwords(struct arena *arena, const char *message)
+{
+	char *copy = arena_text(arena, message);
+
+	for (char *at = strstr(copy, "://"); at; at = strstr(at + 3, "://")) {
+		char *begin = at + 3, *end = begin + strcspn(begin, " /?#\"'");
+		char *sign = end;
+		while (sign > begin && *sign != '@')
+			sign--;
+		if (*sign == '@')
+			memmove(begin, sign + 1, strlen(sign + 1) + 1);
+	}
+	return copy;
+}
+
+/* A lost reply is looked up: *transfer is the newest one afterwards. */
+static bool start(struct heroku *heroku, const struct value *addon, const struct value **transfer,
+                  struct error *err)
 {
 	struct value *source, *body = value_map(heroku->arena);
 	const char *from = lookup_field(heroku, "from_app"), *id = heroku_text(addon, "id", err);
+	const char *name = heroku_text_or_null(addon, "name");
+	int64_t last = *transfer ? number_of(*transfer) : -1;
 
 	if (!id || !lookup_primary(heroku, from, &source, err))
 		return false;
@@ -171,24 +195,101 @@ static bool start(struct heroku *heroku, const struct value *addon, struct error
 		return fail(err, ERROR_REFUSED, "source and target are the same database");
 	value_set_text(heroku->arena, body, "from_name", heroku_text_or_null(source, "name"));
 	value_set(heroku->arena, body, "from_url", from_url);
-	value_set_text(heroku->arena, body, "to_name", heroku_text_or_null(addon, "name"));
+	value_set_text(heroku->arena, body, "to_name", name);
 	value_set(heroku->arena, body, "to_url", to_url);
 	const char *path = heroku_path(heroku, "/client/v11/databases/%s/transfers", id);
-	return heroku_data_write(heroku, "POST", path, body, NULL, err) == HEROKU_DONE;
+	enum heroku_outcome outcome = heroku_data_write(heroku, "POST", path, body, NULL, err);
+	if (outcome != HEROKU_DONE && outcome != HEROKU_UNSURE)
+		return false;
+	struct error unsure = *err;
+	if (!find_transfer(heroku, name, transfer, err))
+		return false;
+	if (*transfer && number_of(*transfer) > last)
+		return true;
+	return outcome == HEROKU_DONE ? fail(err, ERROR_RETRY, "the transfer is not listed yet")
+	                              : fail(err, unsure.kind, "%s", unsure.text);
 }
 
-static bool judge(const struct value *transfer, struct error *err)
+/* ---- How a transfer ended ---- */
+
+/* What its log says last, for people; passwords of connection URLs are left out. */
+static bool read_log_tail(struct heroku *heroku, const struct value *transfer, struct text *tail,
+                          struct error *err)
+{
+	const char *uuid = heroku_text(transfer, "uuid", err);
+	struct value *whole;
+	size_t left = 0;
+
+	if (!uuid ||
+	    !heroku_data_get(heroku,
+	                     heroku_path(heroku, "/client/v11/apps/%s/transfers/%s?verbose=true",
+	                                 lookup_field(heroku, "app"), uuid),
+	                     &whole, err))
+		return false;
+	const struct value *logs = value_get(whole, "logs");
+	if (!logs || logs->kind != VALUE_LIST)
+		return true;
+	size_t skip = logs->as.items.count > LOG_TAIL ? logs->as.items.count - LOG_TAIL : 0;
+	for (const struct value *one = logs->as.items.first; one; one = one->next) {
+		if (left++ < skip)
+			continue;
+		text_format(tail, "%s%s", tail->length ? " | " : "",
+		            without_passwords(heroku->arena, value_get_text(one, "message", "")));
+	}
+	return true;
+}
+
+/* Names the transfer, so that a later try knows that this one was told. */
+static bool judge(struct heroku *heroku, const struct value *transfer, struct error *err)
 {
 	int64_t warnings = value_get_number(transfer, "warnings", 0);
+	bool succeeded = value_get_bool(transfer, "succeeded", false);
+	bool cancelled = heroku_text_or_null(transfer, "canceled_at") != NULL;
+	struct text tail = {0};
 
 	if (is_good(transfer))
 		return true;
-	if (value_get_bool(transfer, "succeeded", false))
-		return fail(err, ERROR_FAILED,
-		            "the copy finished with %lld warnings: rows or objects may be missing",
-		            (long long)warnings);
-	return fail(err, ERROR_FAILED, "the copy failed; see the logs of transfer %lld",
-	            (long long)number_of(transfer));
+	if (!read_log_tail(heroku, transfer, &tail, err)) {
+		text_free(&tail);
+		return fail_while(err, "read the log of transfer %s",
+		                  value_get_text(transfer, "uuid", "?"));
+	}
+	const char *what =
+		cancelled   ? "was cancelled"
+		: succeeded ? arena_printf(
+				      heroku->arena,
+				      "finished with %lld warnings: rows or objects may be missing",
+				      (long long)warnings)
+			    : "failed";
+	fail(err, succeeded || cancelled ? ERROR_FAILED : ERROR_RETRY,
+	     "transfer %lld (%s) %s; its log ends: %.2000s", (long long)number_of(transfer),
+	     value_get_text(transfer, "uuid", "?"), what,
+	     tail.length ? text_string(&tail) : "(it is empty)");
+	text_free(&tail);
+	return false;
+}
+
+/* Nobody heard yet how it ended: a new one is started only by a try after that. */
+static bool was_told(const struct step *step, const struct value *transfer)
+{
+	const char *uuid = heroku_text_or_null(transfer, "uuid");
+
+	return uuid && step->last_error && strstr(step->last_error, uuid);
+}
+
+/* The one that is to be waited for: one that runs, or a new one. */
+static bool find_or_start(struct heroku *heroku, const struct value *addon,
+                          const struct value **transfer, struct error *err)
+{
+	const char *name = heroku_text(addon, "name", err);
+
+	if (!name || !find_transfer(heroku, name, transfer, err))
+		return false;
+	if (*transfer && !is_finished(*transfer))
+		return true;
+	if (*transfer && (is_good(*transfer) || !was_told(heroku->step, *transfer)))
+		return judge(heroku, *transfer, err);
+	return start(heroku, addon, transfer, err) || fail_while(err, "start the copy");
 }
 
 static bool apply(struct step *step, const struct changes *changes, struct error *err)
@@ -205,19 +306,15 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 		return false;
 	const char *id = heroku_text(addon, "id", err);
 	if (!id || !lookup_wait_database(&heroku, id, &database, err) ||
-	    !find_transfer(&heroku, name, &transfer, err))
+	    !find_or_start(&heroku, addon, &transfer, err))
 		return false;
-	if ((!transfer || (is_finished(transfer) && !is_good(transfer))) &&
-	    !start(&heroku, addon, err))
-		return fail_while(err, "start the copy");
 	for (int poll = 0;; poll++) {
-		if (!find_transfer(&heroku, name, &transfer, err))
-			return false;
 		if (transfer && is_finished(transfer))
-			return judge(transfer, err);
+			return judge(&heroku, transfer, err);
 		step_progress(step, "copied %lld bytes",
 		              (long long)value_get_number(transfer, "processed_bytes", 0));
-		if (!lookup_pause(&heroku, poll, err))
+		if (!lookup_pause(&heroku, poll, err) ||
+		    !find_transfer(&heroku, name, &transfer, err))
 			return false;
 	}
 }
