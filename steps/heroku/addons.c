@@ -59,9 +59,15 @@ static bool want(struct heroku *heroku, const struct value *attachment, const st
 
 	if (!owner)
 		return false;
-	const char *service = heroku_text_or_null(addon, "addon_service.name");
+	struct value *shared = NULL; /* of another app, which the list does not have */
+	if (!addon && !lookup_addon(heroku, id, &shared, err))
+		return false;
+	const char *service = heroku_text_or_null(addon ? addon : shared, "addon_service.name");
 	if (service && is_excepted(heroku->step, service))
 		return true;
+	const char *namespace = heroku_text_or_null(attachment, "namespace");
+	if (namespace)
+		value_set_text(heroku->arena, entry, "namespace", namespace);
 	if (strcmp(owner, lookup_field(heroku, "like")) != 0) {
 		value_set_text(heroku->arena, entry, "addon",
 		               heroku_text_or_null(attachment, "addon.name"));
@@ -124,10 +130,14 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/addons", like), &addons, err) ||
 	    !lookup_attachments(&heroku, like, &attachments, err))
 		return false;
-	for (const struct value *one = attachments ? attachments->as.items.first : NULL; one;
-	     one = one->next)
-		if (!want(&heroku, one, addons, wanted, err))
-			return false;
+	/* An add-on is made under a plain name; those in a namespace (a pool) are attached to it.
+	 */
+	for (int pass = 0; pass < 2; pass++)
+		for (const struct value *one = attachments ? attachments->as.items.first : NULL;
+		     one; one = one->next)
+			if ((heroku_text_or_null(one, "namespace") != NULL) == (pass == 1) &&
+			    !want(&heroku, one, addons, wanted, err))
+				return false;
 	if (app && !read_now(&heroku, wanted, now, err))
 		return false;
 	value_set(step->arena, seen, "now", now);
@@ -167,6 +177,9 @@ static bool make(struct heroku *heroku, const char *as, const struct value *entr
 		value_set_text(heroku->arena, body, "addon", name);
 		value_set_text(heroku->arena, body, "app", app);
 		value_set_text(heroku->arena, body, "name", as);
+		if (value_get(entry, "namespace"))
+			value_set_text(heroku->arena, body, "namespace",
+			               value_get_text(entry, "namespace", NULL));
 	}
 	enum heroku_outcome outcome = heroku_write(heroku, "POST", path, body, NULL, err);
 	if (outcome != HEROKU_UNSURE)

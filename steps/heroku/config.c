@@ -3,10 +3,9 @@
  * points at a database or add-on of the source are never copied. */
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
+#include "steps/heroku/target.h"
 
-#include <curl/curl.h>
 #include <string.h>
-#include <strings.h>
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
@@ -52,60 +51,21 @@ static bool read_owned(struct heroku *heroku, const char *app, struct value *own
 	return true;
 }
 
-struct target {
-	char *host, *port, *path;
-};
-
-static void forget_target(struct target *target)
-{
-	curl_free(target->host);
-	curl_free(target->port);
-	curl_free(target->path);
-}
-
-/* Where a URL leads: host, port, path. False for what is no URL with a host. */
-static bool read_target(const char *url, struct target *target)
-{
-	CURLU *parsed = curl_url();
-
-	*target = (struct target){0};
-	bool is_url = parsed && strstr(url, "://") &&
-	              curl_url_set(parsed, CURLUPART_URL, url,
-	                           CURLU_NON_SUPPORT_SCHEME | CURLU_ALLOW_SPACE) == CURLUE_OK &&
-	              curl_url_get(parsed, CURLUPART_HOST, &target->host, 0) == CURLUE_OK;
-	if (is_url) {
-		curl_url_get(parsed, CURLUPART_PORT, &target->port, 0);
-		curl_url_get(parsed, CURLUPART_PATH, &target->path, CURLU_URLDECODE);
-	}
-	curl_url_cleanup(parsed);
-	return is_url;
-}
-
-static bool same_target(const char *one, const char *other)
-{
-	struct target a, b;
-	bool both = read_target(one, &a);
-
-	both = read_target(other, &b) && both;
-	const char *port_a = both && a.port ? a.port : "5432",
-		   *port_b = both && b.port ? b.port : "5432";
-	bool same = both && strcasecmp(a.host, b.host) == 0 && strcmp(port_a, port_b) == 0 &&
-	            strcmp(a.path ? a.path : "/", b.path ? b.path : "/") == 0;
-	forget_target(&a);
-	forget_target(&b);
-	return same;
-}
-
-/* The owned key whose value leads to the same place, or NULL. */
-static const char *points_at_owned(const struct value *vars, const struct value *owned,
-                                   const char *text)
+/* How a text betrays an owned key's value, which it names; NULL when it does not. */
+static const char *points_at_owned(struct heroku *heroku, const struct value *vars,
+                                   const struct value *owned, const char *text)
 {
 	for (const struct value *var = vars->as.items.first; var; var = var->next) {
 		const char *url = value_reveal(var);
 		if (!value_get(owned, var->key) || !url)
 			continue;
-		if (url[0] && (strcmp(url, text) == 0 || same_target(url, text)))
-			return var->key;
+		if (url[0] && (strcmp(url, text) == 0 || target_is_same(text, url)))
+			return arena_printf(heroku->arena,
+			                    "points at the same place as %s of the source",
+			                    var->key);
+		if (target_holds_password(text, url))
+			return arena_printf(heroku->arena, "holds the password in %s of the source",
+			                    var->key);
 	}
 	return NULL;
 }
@@ -131,11 +91,7 @@ static const char *reason_to_skip(struct heroku *heroku, const struct value *var
 		return "excepted by the plan";
 	if (value_get(owned, var->key) || value_get(target_owned, var->key))
 		return "owned by an add-on";
-	const char *other = points_at_owned(vars, owned, value_reveal(var));
-	if (other)
-		return arena_printf(heroku->arena, "points at the same place as %s of the source",
-		                    other);
-	return NULL;
+	return points_at_owned(heroku, vars, owned, value_reveal(var));
 }
 
 static bool want_copies(struct heroku *heroku, const struct value *target_owned,
@@ -331,6 +287,17 @@ static bool patch(struct heroku *heroku, const struct value *body, struct error 
 	       lookup_wait_release(heroku, app, NULL, err);
 }
 
+/* What was left out because of its value, not because of its key, is for people to know. */
+static void tell_skipped(struct step *step)
+{
+	const struct value *skipped = value_get(step->before, "skipped");
+
+	for (const struct value *one = skipped ? skipped->as.items.first : NULL; one;
+	     one = one->next)
+		if (strstr(one->as.text, "of the source"))
+			step_note(step, "%s is not copied: it %s", one->key, one->as.text);
+}
+
 static bool apply(struct step *step, const struct changes *changes, struct error *err)
 {
 	struct heroku heroku;
@@ -338,6 +305,7 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 
 	if (!heroku_open(&heroku, step, err))
 		return false;
+	tell_skipped(step);
 	for (const struct change *change = changes->first; change; change = change->next) {
 		if (change->note && !detach(&heroku, change->path, err))
 			return false;
