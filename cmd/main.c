@@ -10,8 +10,9 @@
  *     step.h        THE interface of modules; host.c is the engine's side of it
  *     walk.c        the one walk: task.c processes, message.c events, gate.c approvals, back.c the
  *                   way back, budget.c the downtime; perform.c and condition.c run in the step
- *     journal.c     durable records; run.c folds them into the state of a run
- *   steps/          the only code that knows the outside world; registry.c lists all modules
+ *     journal.c     durable records, whose content record.c describes; run.c folds them into the
+ * state of a run steps/          the only code that knows the outside world; registry.c lists all
+ * modules
  */
 #include "cmd/command.h"
 #include "cmd/show.h"
@@ -35,6 +36,7 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_HELP] = {"help", NULL, "show this help"},
 	[OPTION_INPUTS] = {"inputs", "FILE", "a JSON file of inputs"},
 	[OPTION_JOBS] = {"jobs", "N", "how many steps run at once (8)"},
+	[OPTION_JOURNAL] = {"journal", NULL, "the JSON schema of `plan journal --json` instead"},
 	[OPTION_JSON] = {"json", NULL, "print JSON, for programs"},
 	[OPTION_KEY] = {"key", "FILE", "its private key"},
 	[OPTION_PREVIEW] = {"preview", NULL, "only show what would be done"},

@@ -5,6 +5,7 @@
 #include "cmd/show.h"
 #include "engine/base/json.h"
 #include "engine/base/text.h"
+#include "engine/record.h"
 #include "steps/registry.h"
 
 static int print_schema(struct invocation *invocation)
@@ -13,6 +14,8 @@ static int print_schema(struct invocation *invocation)
 
 	if (invocation->given[OPTION_STEPS])
 		schema_reference(&steps_registry, &out);
+	else if (invocation->given[OPTION_JOURNAL])
+		json_write_pretty(record_schema(&invocation->arena), &out);
 	else
 		json_write_pretty(schema_plan(&invocation->arena, &steps_registry), &out);
 	fputs(text_string(&out), stdout);
@@ -22,9 +25,9 @@ static int print_schema(struct invocation *invocation)
 
 const struct command command_schema = {
 	.name = "schema",
-	.usage = "[--steps]",
+	.usage = "[--steps | --journal]",
 	.text = "Print the JSON schema of plans",
-	.options = {OPTION_STEPS},
+	.options = {OPTION_STEPS, OPTION_JOURNAL},
 	.run = print_schema,
 };
 

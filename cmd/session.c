@@ -4,8 +4,10 @@
 #include "engine/base/clock.h"
 #include "engine/base/file.h"
 #include "engine/base/text.h"
+#include "engine/record.h"
 #include "engine/resolve.h"
 
+#include <assert.h>
 #include <pwd.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -136,8 +138,11 @@ static struct value *describe_run(struct session *session, const char *identity)
 static bool append(struct session *session, enum record_kind kind, struct value *body,
                    struct error *err)
 {
+	const char *why = NULL;
 	struct record record = {.run = session->run.number, .kind = kind, .step = "", .body = body};
 
+	assert(record_is_described(kind, body, &session->arena, &why));
+	(void)why;
 	if (kind == RECORD_BEGIN)
 		record.run++;
 	if (!journal_append(session->journal, &record, err))

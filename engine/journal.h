@@ -12,13 +12,14 @@
 
 #include "engine/base/json.h"
 
+/* What each holds, in short; record.c has the table. */
 enum record_kind {
-	RECORD_BEGIN,       /* a run begins: {plan, digest, inputs, tool, file, steps} */
-	RECORD_AMEND,       /* the plan was changed on an open run: {digest, ...} */
-	RECORD_START,       /* somebody took the run up: {who, host, pid, mode} */
+	RECORD_BEGIN,       /* a run begins: {plan, digest, identity, inputs, tool, file, steps} */
+	RECORD_AMEND,       /* the plan was changed on an open run: as BEGIN */
+	RECORD_START,       /* somebody took the run up: {who, pid, mode} */
 	RECORD_PIN,         /* {name, identity} */
 	RECORD_WAIT,        /* a step waits: {conditions: [...], for: "..."} */
-	RECORD_INTENT,      /* about to act: {before, changes, conditions, subjects, attempt} */
+	RECORD_INTENT,      /* about to act: {before, changes, conditions, subjects} */
 	RECORD_DONE,        /* satisfied: {outputs, changed, subjects} */
 	RECORD_FAILED,      /* {kind, text} */
 	RECORD_UNDO_INTENT, /* about to go back: {before} */

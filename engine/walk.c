@@ -2,8 +2,10 @@
 /* The one walk: starts what is ready, listens to what runs, and decides when it is over. */
 #include "engine/walk.h"
 #include "engine/base/clock.h"
+#include "engine/record.h"
 #include "engine/walking.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -53,10 +55,13 @@ bool walking_append(struct walking *walking, enum record_kind kind, const char *
                     struct value *body)
 {
 	struct run *run = walking->options->run;
+	const char *why = NULL;
 	struct record record = {.run = run->number, .kind = kind, .step = step, .body = body};
 
 	if (!walking->options->journal)
 		return true;
+	assert(record_is_described(kind, body, &walking->arena, &why));
+	(void)why;
 	if (!journal_append(walking->options->journal, &record, &walking->result->error)) {
 		walking->journal_broken = true;
 		return false;

@@ -108,8 +108,9 @@ class Scene(Sandbox):
     def environment(self):
         return {**os.environ, "TOKEN": "canary-token", "NO_COLOR": "1"}
 
-    def run(self, wanted, *arguments):
-        done = subprocess.run([self.plan, *arguments, self.file], capture_output=True, text=True,
+    def run(self, wanted, *arguments, after=()):
+        """The plan's file comes last, but for what stands after it."""
+        done = subprocess.run([self.plan, *arguments, self.file, *after], capture_output=True, text=True,
                               stdin=subprocess.DEVNULL, env=self.environment(), timeout=120)
         output = done.stdout + done.stderr
         check(done.returncode == wanted, f"{arguments}: exit {done.returncode}, not {wanted}\n{output}")

@@ -47,8 +47,10 @@ words)
 		"$(grep -rnE '\b(TO''DO|FIX''ME|XX''X)\b|not imple''mented' cmd engine steps plans tests CMakeLists.txt README.md)"
 	;;
 schemas)
-	"$plan" schema | cmp - schemas/plan.schema.json && "$plan" schema --steps | cmp - schemas/steps.md ||
-		{ echo "write them anew: plan schema >schemas/plan.schema.json; plan schema --steps >schemas/steps.md"; exit 1; }
+	"$plan" schema | cmp - schemas/plan.schema.json && "$plan" schema --steps | cmp - schemas/steps.md &&
+		"$plan" schema --journal | cmp - schemas/journal.schema.json ||
+		{ echo "write them anew: plan schema >schemas/plan.schema.json; plan schema --steps >schemas/steps.md;" \
+			"plan schema --journal >schemas/journal.schema.json"; exit 1; }
 	;;
 shell_free)
 	complain "no shell is ever started" "$(nm -D --undefined-only "$plan" | grep -wE 'system|popen')"
