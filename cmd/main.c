@@ -10,9 +10,8 @@
  *     step.h        THE interface of modules; host.c is the engine's side of it
  *     walk.c        the one walk: task.c processes, message.c events, gate.c approvals, back.c the
  *                   way back, budget.c the downtime; perform.c and condition.c run in the step
- *     journal.c     durable records, whose content record.c describes; run.c folds them into the
- * state of a run steps/          the only code that knows the outside world; registry.c lists all
- * modules
+ *     journal.c     durable records, described by record.c; run.c folds them into a state
+ *   steps/          the only code that knows the outside world; registry.c lists all modules
  */
 #include "cmd/command.h"
 #include "cmd/show.h"

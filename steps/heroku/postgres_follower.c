@@ -129,7 +129,7 @@ static bool check_pair(struct heroku *heroku, const struct leader *leader, const
 	int64_t own = major_version(heroku, database),
 		theirs = major_version(heroku, leader->database);
 
-	if (followed && strcmp(followed, leader->id) != 0)
+	if (followed && leader->id && strcmp(followed, leader->id) != 0)
 		return fail(err, ERROR_REFUSED, "%s follows %s, not the DATABASE of %s", name,
 		            value_reveal(value_find(database, "leader.name")),
 		            lookup_field(heroku, "leader_app"));

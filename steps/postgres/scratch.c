@@ -156,7 +156,7 @@ static const char settings[] =
 	"\nfsync = off\nfull_page_writes = off\nsynchronous_commit = on\n"
 	"wal_level = replica\nmax_wal_senders = 10\nhot_standby = on\n"
 	"wal_keep_size = 256MB\nmax_connections = 60\nshared_buffers = 16MB\n"
-	"max_standby_streaming_delay = 2s\nlog_min_messages = warning\n";
+	"max_standby_streaming_delay = -1\nlog_min_messages = warning\n";
 
 static bool initialise(struct scratch *scratch, struct error *err)
 {

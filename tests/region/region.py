@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -248,9 +249,12 @@ class World:
             self.url + path, method=method, data=json.dumps(body).encode() if body is not None else None,
             headers={"Content-Type": "application/json", "Authorization": "Bearer x",
                      "Accept": "application/vnd.heroku+json; version=3"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            text = answer.read()
-            return json.loads(text) if text else None
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                text = answer.read()
+                return json.loads(text) if text else None
+        except urllib.error.HTTPError as refusal:
+            raise AssertionError(f"{method} {path}: {refusal.code} {refusal.read()}") from refusal
 
     def fault(self, action, method, path, when="before", nth=None):
         body = {"action": action, "method": method, "path": path, "when": when}
