@@ -47,7 +47,7 @@ static void commit_rows(const char *database)
 	PQfinish(connection);
 }
 
-static _Noreturn void run_burst(const struct rehearsal *rehearsal, const char *addon, pid_t parent)
+static _Noreturn void hold_back(const struct rehearsal *rehearsal, const char *addon, pid_t parent)
 {
 	struct error err = {0};
 
@@ -55,14 +55,14 @@ static _Noreturn void run_burst(const struct rehearsal *rehearsal, const char *a
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	commit_rows(rehearsal->first_database);
 	nanosleep(&(struct timespec){.tv_sec = BURST_HOLD_MS / 1000,
 	                             .tv_nsec = BURST_HOLD_MS % 1000 * 1000000L},
 	          NULL);
 	_exit(pause_replay(&rehearsal->heroku, addon, false, &err) ? 0 : 1);
 }
 
-/* The replay is held before this returns, so that no gate can pass by meanwhile. */
+/* The replay is held and the writes are made before this returns, so that the next measurement of a
+ * gate finds it far behind. */
 static void fall_behind(struct rehearsal *rehearsal, const struct walk_event *event)
 {
 	const char *addon = value_get_text(value_get(event->body, "outputs"), "database", NULL);
@@ -72,10 +72,11 @@ static void fall_behind(struct rehearsal *rehearsal, const struct walk_event *ev
 	if (!addon || rehearsal->burst || !rehearsal->first_database[0] ||
 	    !pause_replay(&rehearsal->heroku, addon, true, &err))
 		return;
+	commit_rows(rehearsal->first_database);
 	fflush(NULL);
 	rehearsal->burst = fork();
 	if (rehearsal->burst == 0)
-		run_burst(rehearsal, addon, parent);
+		hold_back(rehearsal, addon, parent);
 	if (rehearsal->burst < 0) {
 		rehearsal->burst = 0;
 		pause_replay(&rehearsal->heroku, addon, false, &err);

@@ -254,7 +254,8 @@ class World:
                 text = answer.read()
                 return json.loads(text) if text else None
         except urllib.error.HTTPError as refusal:
-            raise AssertionError(f"{method} {path}: {refusal.code} {refusal.read()}") from refusal
+            refusal.msg = f"{refusal.msg}: {method} {path}: {refusal.read()}"
+            raise
 
     def fault(self, action, method, path, when="before", nth=None):
         body = {"action": action, "method": method, "path": path, "when": when}
