@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The Platform API and the Data API of Heroku. */
 #include "steps/heroku/client.h"
-#include "engine/base/json.h"
-#include "engine/base/text.h"
-#include "steps/http/client.h"
+#include "steps/http/api.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define READ_TRIES 4
-#define RATE_TRIES 30
-#define RATE_WAIT_MS 10000 /* a pool refills about 75 calls a minute */
-#define RATE_LOW 10        /* calls left at which we slow down by ourselves */
-#define RATE_PAUSE_MS 1000
 #define PAGES_MAX 1000
 
 static const struct field connection_fields[] = {
@@ -38,7 +31,6 @@ struct call {
 	const char *method, *base, *path, *range;
 	bool included; /* attachments with what only Accept-Inclusion gives */
 	const struct value *body;
-	bool writes;
 };
 
 bool heroku_open(struct heroku *heroku, struct step *step, struct error *err)
@@ -65,161 +57,70 @@ bool heroku_open(struct heroku *heroku, struct step *step, struct error *err)
 /* ---- Errors ---- */
 
 /* The Platform says {"id", "message"}, the Data API sometimes {"error"} or only {"message"}. */
-static bool say_no(const struct call *call, int64_t status, const struct value *body,
-                   struct error *err)
+static void explain(const struct api *api, const struct http_response *response,
+                    struct api_refusal *refusal)
 {
-	const char *id = value_get_text(body, "id", "");
-	const char *message = value_get_text(body, "message", value_get_text(body, "error", ""));
-	enum error_kind kind = ERROR_FAILED;
+	const struct value *body = api_json_or_null(api, response);
 
-	if (status == 401 || status == 402 || status == 403 || status == 423 ||
-	    strcmp(id, "confirmation_required") == 0 || strncmp(id, "verification_", 13) == 0)
-		kind = ERROR_REFUSED;
-	else if (status >= 500 || status == 429 || status == 409 ||
-	         (status == 422 && strcmp(id, "unprocessable_entity") == 0))
-		kind = ERROR_RETRY;
-	return fail(err, kind, "%s %s: HTTP %lld%s%s%s%s", call->method, call->path,
-	            (long long)status, id[0] ? " " : "", id, message[0] ? ": " : "", message);
+	refusal->id = value_get_text(body, "id", "");
+	refusal->message = value_get_text(body, "message", value_get_text(body, "error", ""));
+	if (strcmp(refusal->id, "confirmation_required") == 0 ||
+	    strncmp(refusal->id, "verification_", 13) == 0)
+		refusal->kind = ERROR_REFUSED;
+	else if (response->status == 422 && strcmp(refusal->id, "unprocessable_entity") == 0)
+		refusal->kind = ERROR_RETRY;
 }
 
-/* ---- One exchange ---- */
+/* ---- One call ---- */
 
-static char *trim_slash(struct arena *arena, const char *url)
-{
-	size_t length = strlen(url);
-
-	while (length && url[length - 1] == '/')
-		length--;
-	return arena_text_n(arena, url, length);
-}
-
-/* What goes over the wire is the secret itself. */
-static void reveal_all(struct value *value)
-{
-	if (value->kind == VALUE_SECRET)
-		value->kind = VALUE_TEXT;
-	if (value->kind != VALUE_LIST && value->kind != VALUE_MAP)
-		return;
-	for (struct value *item = value->as.items.first; item; item = item->next)
-		reveal_all(item);
-}
-
-static bool exchange(struct heroku *heroku, const struct call *call, struct http_response *response,
-                     struct error *err)
+/* The call as any API takes it; headers has room for what is put together here. */
+static struct api_call make_call(struct heroku *heroku, const struct call *call,
+                                 const char *headers[4])
 {
 	struct arena *arena = heroku->arena;
-	const char *headers[] = {
-		call->included ? "Accept: application/vnd.heroku+json; version=3.sdk"
-			       : "Accept: application/vnd.heroku+json; version=3",
-		arena_printf(arena, "Authorization: Bearer %s", heroku->token),
-		call->body ? "Content-Type: application/json" : "Content-Type:",
-		call->included ? "Accept-Inclusion: addon:plan,config_vars" : "Accept-Inclusion:",
-		call->range ? arena_printf(arena, "Range: %s", call->range) : NULL,
-		NULL,
-	};
-	struct http_request request = {
+
+	headers[0] = call->included ? "Accept: application/vnd.heroku+json; version=3.sdk"
+	                            : "Accept: application/vnd.heroku+json; version=3";
+	headers[1] =
+		call->included ? "Accept-Inclusion: addon:plan,config_vars" : "Accept-Inclusion:";
+	headers[2] = call->range ? arena_printf(arena, "Range: %s", call->range) : NULL;
+	headers[3] = NULL;
+	return (struct api_call){
 		.method = call->method,
-		.url = arena_printf(arena, "%s%s", trim_slash(arena, call->base), call->path),
+		.base = call->base,
+		.path = call->path,
 		.headers = headers,
-		.writes = call->writes,
-		.ca_file = heroku->ca_file,
-		.step = heroku->step,
+		.body = call->body ? api_body(arena, call->body) : NULL,
+		.content_type = "application/json",
 	};
-
-	if (call->body) {
-		struct text revealed = {0};
-		struct value *plain = value_copy(arena, call->body);
-		reveal_all(plain);
-		json_write(plain, NULL, &revealed);
-		request.body = arena_text(arena, text_string(&revealed));
-		text_free(&revealed);
-	}
-	bool sent = http_send(&request, response, arena, err);
-	return sent || fail_while(err, "%s %s", call->method, call->path);
 }
 
-/* Honours 429 and slows down before the pool is empty. Sets *again when the call must be made
- * anew. */
-static bool pace(struct heroku *heroku, const struct http_response *response, int *rate_tries,
-                 bool *again, struct error *err)
+static struct api api_of(struct heroku *heroku, const char *headers[2])
 {
-	const char *left = value_get_text(response->headers, "ratelimit-remaining", NULL);
-	const char *after = value_get_text(response->headers, "retry-after", NULL);
-	int64_t wait_ms = after ? strtoll(after, NULL, 10) * 1000 : RATE_WAIT_MS;
-
-	*again = false;
-	if (response->status == 429) {
-		if (++*rate_tries > RATE_TRIES)
-			return fail(err, ERROR_RETRY, "Heroku's rate limit did not recover");
-		*again = true;
-		if (wait_ms < 100)
-			wait_ms = 100;
-		if (wait_ms > 60000)
-			wait_ms = 60000;
-		step_progress(heroku->step, "waiting for Heroku's rate limit");
-		return step_sleep(heroku->step, wait_ms, err);
-	}
-	if (left && strtoll(left, NULL, 10) < RATE_LOW)
-		return step_sleep(heroku->step, RATE_PAUSE_MS, err);
-	return true;
-}
-
-static bool decode(struct heroku *heroku, const struct call *call,
-                   const struct http_response *response, struct value **answer, struct error *err)
-{
-	*answer = NULL;
-	if (!response->length)
-		return true;
-	*answer = json_read(heroku->arena, response->body, response->length, 0, NULL, err);
-	return *answer || fail_while(err, "%s %s: the answer is no JSON", call->method, call->path);
+	headers[0] = arena_printf(heroku->arena, "Authorization: Bearer %s", heroku->token);
+	headers[1] = NULL;
+	return (struct api){
+		.step = heroku->step,
+		.arena = heroku->arena,
+		.name = "Heroku",
+		.headers = headers,
+		.ca_file = heroku->ca_file,
+		.explain = explain,
+	};
 }
 
 /* ---- Reading ---- */
 
-static bool may_repeat(bool sent, const struct http_response *response, const struct error *err)
-{
-	return sent ? response->status >= 500 : err->kind == ERROR_RETRY;
-}
-
-static bool read_once(struct heroku *heroku, const struct call *call,
-                      struct http_response *response, struct error *err)
-{
-	int rate_tries = 0;
-
-	for (int tries = 1;; tries++) {
-		bool again, sent = exchange(heroku, call, response, err);
-		if (sent && !pace(heroku, response, &rate_tries, &again, err))
-			return false;
-		if (sent && again) {
-			tries--;
-			continue;
-		}
-		if (!may_repeat(sent, response, err) || tries == READ_TRIES)
-			return sent;
-		struct error cancelled = {0};
-		if (!step_sleep(heroku->step, (int64_t)200 << tries, &cancelled)) {
-			*err = cancelled;
-			return false;
-		}
-	}
-}
-
 static bool read_value(struct heroku *heroku, const struct call *call, struct value **found,
                        struct http_response *response, struct error *err)
 {
-	struct error ignored;
+	const char *common[2], *own[4];
+	struct api api = api_of(heroku, common);
+	struct api_call made = make_call(heroku, call, own);
 
 	*found = NULL;
-	if (!read_once(heroku, call, response, err))
-		return false;
-	if (response->status == 404)
-		return true;
-	if (response->status >= 200 && response->status < 300)
-		return decode(heroku, call, response, found, err);
-	struct value *body = NULL;
-	if (!decode(heroku, call, response, &body, &ignored))
-		body = NULL;
-	return say_no(call, response->status, body, err);
+	return api_read(&api, &made, response, err) &&
+	       (response->status == 404 || api_json(&api, &made, response, found, err));
 }
 
 bool heroku_get(struct heroku *heroku, const char *path, struct value **found, struct error *err)
@@ -304,53 +205,29 @@ bool heroku_newest(struct heroku *heroku, const char *path, int count, struct va
 
 /* ---- Writing ---- */
 
-static enum heroku_outcome judge(struct heroku *heroku, const struct call *call,
-                                 const struct http_response *response, struct value **answer,
-                                 struct error *err)
-{
-	struct value *body = NULL;
-	struct error ignored;
-
-	if (response->status >= 200 && response->status < 300) {
-		if (!decode(heroku, call, response, &body, err))
-			return HEROKU_UNSURE;
-		if (answer)
-			*answer = body;
-		return HEROKU_DONE;
-	}
-	if (!decode(heroku, call, response, &body, &ignored))
-		body = NULL;
-	say_no(call, response->status, body, err);
-	if (response->status == 404)
-		return HEROKU_ABSENT;
-	return response->status >= 500 || response->status == 409 ? HEROKU_UNSURE : HEROKU_REFUSED;
-}
-
 static enum heroku_outcome write_once(struct heroku *heroku, const struct call *call,
                                       struct value **answer, struct error *err)
 {
+	const char *common[2], *own[4];
+	struct api api = api_of(heroku, common);
+	struct api_call made = make_call(heroku, call, own);
 	struct http_response response;
-	int rate_tries = 0;
-	bool again = false;
+	struct value *body = NULL;
 
 	if (answer)
 		*answer = NULL;
-	do {
-		if (!exchange(heroku, call, &response, err)) {
-			bool unsure = response.reached && err->kind != ERROR_PLAN;
-			return unsure ? HEROKU_UNSURE : HEROKU_REFUSED;
-		}
-		if (response.status == 429 && !pace(heroku, &response, &rate_tries, &again, err))
-			return HEROKU_REFUSED;
-	} while (response.status == 429);
-	return judge(heroku, call, &response, answer, err);
+	enum api_outcome outcome = api_write(&api, &made, &response, err);
+	if (outcome == API_DONE && !api_json(&api, &made, &response, &body, err))
+		outcome = API_UNSURE;
+	if (answer)
+		*answer = body;
+	return (enum heroku_outcome)outcome;
 }
 
 enum heroku_outcome heroku_write(struct heroku *heroku, const char *method, const char *path,
                                  const struct value *body, struct value **answer, struct error *err)
 {
-	struct call call = {
-		.method = method, .base = heroku->url, .path = path, .body = body, .writes = true};
+	struct call call = {.method = method, .base = heroku->url, .path = path, .body = body};
 
 	return write_once(heroku, &call, answer, err);
 }
@@ -359,11 +236,7 @@ enum heroku_outcome heroku_data_write(struct heroku *heroku, const char *method,
                                       const struct value *body, struct value **answer,
                                       struct error *err)
 {
-	struct call call = {.method = method,
-	                    .base = heroku->data_url,
-	                    .path = path,
-	                    .body = body,
-	                    .writes = true};
+	struct call call = {.method = method, .base = heroku->data_url, .path = path, .body = body};
 
 	return write_once(heroku, &call, answer, err);
 }
@@ -376,24 +249,13 @@ bool heroku_must(struct heroku *heroku, const char *method, const char *path,
 
 /* ---- Paths and answers ---- */
 
-/* Only %s and %%: the arguments are escaped on the way in. */
 char *heroku_path(struct heroku *heroku, const char *format, ...)
 {
-	struct text out = {0};
 	va_list arguments;
 
 	va_start(arguments, format);
-	for (const char *c = format; *c; c++) {
-		if (c[0] == '%' && c[1] == 's') {
-			text_add(&out, http_escape(heroku->arena, va_arg(arguments, const char *)));
-			c++;
-		} else {
-			text_put(&out, c, 1);
-		}
-	}
+	char *path = api_vpath(heroku->arena, format, arguments);
 	va_end(arguments);
-	char *path = arena_text(heroku->arena, text_string(&out));
-	text_free(&out);
 	return path;
 }
 

@@ -6,6 +6,7 @@
 #define PLAN_HEROKU_CLIENT_H
 
 #include "engine/registry.h"
+#include "steps/http/api.h"
 
 extern const struct connection_kind heroku_connection;
 
@@ -22,12 +23,12 @@ struct heroku {
 	const char *url, *data_url, *token, *ca_file;
 };
 
+/* As with any API: see enum api_outcome. */
 enum heroku_outcome {
-	HEROKU_DONE,    /* the effect is there */
-	HEROKU_ABSENT,  /* 404 */
-	HEROKU_UNSURE,  /* no clear answer (timeout, reset, 5xx, 409): look the effect up first; err
-	                 * is  filled, ERROR_RETRY */
-	HEROKU_REFUSED, /* a clear no; err is filled */
+	HEROKU_DONE = API_DONE,
+	HEROKU_ABSENT = API_ABSENT,
+	HEROKU_UNSURE = API_UNSURE,
+	HEROKU_REFUSED = API_REFUSED,
 };
 
 /* From the connection that the step names in `connection`, or the only one there is. */

@@ -130,9 +130,21 @@ static int watch_progress(void *context, curl_off_t down_all, curl_off_t down, c
 	return 1;
 }
 
+static bool check_headers(const struct http_request *request, struct error *err)
+{
+	for (const char *const *header = request->headers; header && *header; header++)
+		if (strpbrk(*header, "\r\n"))
+			return fail(err, ERROR_PLAN,
+			            "the header %.*s would hold a line break; see to the secret or "
+			            "field it is made of",
+			            (int)strcspn(*header, ":"), *header);
+	return true;
+}
+
 static struct curl_slist *make_headers(const struct http_request *request)
 {
-	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+	/* A signature covers every header named here, also one that only says to send none. */
+	struct curl_slist *list = request->sign ? NULL : curl_slist_append(NULL, "Expect:");
 
 	for (const char *const *header = request->headers; header && *header; header++)
 		list = curl_slist_append(list, *header);
@@ -166,6 +178,11 @@ static void set_options(CURL *handle, struct exchange *exchange)
 		curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
 	if (request->body)
 		curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body);
+	if (request->sign) {
+		curl_easy_setopt(handle, CURLOPT_AWS_SIGV4, request->sign->scope);
+		curl_easy_setopt(handle, CURLOPT_USERNAME, request->sign->id);
+		curl_easy_setopt(handle, CURLOPT_PASSWORD, request->sign->secret);
+	}
 	if (request->ca_file)
 		curl_easy_setopt(handle, CURLOPT_CAINFO, request->ca_file);
 }
@@ -225,7 +242,7 @@ bool http_send(const struct http_request *request, struct http_response *respons
 	*response = (struct http_response){.headers = value_map(arena), .body = ""};
 	exchange.body.limit = HTTP_RESPONSE_LIMIT;
 	exchange.headers.limit = HEADER_LIMIT;
-	if (!http_url_allowed(request->url, err))
+	if (!http_url_allowed(request->url, err) || !check_headers(request, err))
 		return false;
 	CURL *handle = curl_easy_init();
 	if (!handle)

@@ -8,11 +8,18 @@
 
 #define HTTP_RESPONSE_LIMIT ((size_t)16 * 1024 * 1024)
 
+/* Signed with AWS Signature Version 4. */
+struct http_sign {
+	const char *scope; /* "aws:amz:REGION:SERVICE" */
+	const char *id, *secret;
+};
+
 struct http_request {
 	const char *method; /* "GET" */
 	const char *url;
-	const char *const *headers; /* "Name: value", NULL-ended; or NULL */
-	const char *body;           /* NULL: none */
+	const char *const *headers;   /* "Name: value", NULL-ended; or NULL */
+	const char *body;             /* NULL: none */
+	const struct http_sign *sign; /* NULL: not signed */
 	bool writes;        /* a stop lets it finish for a few seconds; otherwise it ends at once */
 	int64_t timeout_ms; /* for the whole exchange; 0: 60 s */
 	const char *ca_file;    /* instead of the system's; NULL */

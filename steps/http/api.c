@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls to a provider's HTTP API, with tries and pacing. */
+#include "steps/http/api.h"
+#include "engine/base/json.h"
+#include "engine/base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_TRIES 4
+#define RATE_TRIES 30
+#define RATE_WAIT_MS 10000 /* a pool refills about 75 calls a minute */
+#define RATE_LOW 10        /* calls left at which we slow down by ourselves */
+#define RATE_PAUSE_MS 1000
+#define HEADERS_MAX 12
+
+/* ---- Errors ---- */
+
+static enum error_kind kind_of(int64_t status)
+{
+	if (status == 401 || status == 402 || status == 403 || status == 423)
+		return ERROR_REFUSED;
+	if (status >= 500 || status == 429 || status == 409)
+		return ERROR_RETRY;
+	return ERROR_FAILED;
+}
+
+static bool say_no(const struct api *api, const struct api_call *call,
+                   const struct http_response *response, struct error *err)
+{
+	struct api_refusal refusal = {.kind = kind_of(response->status), .id = "", .message = ""};
+	const char *to = value_get_text(response->headers, "location", "");
+	bool credentials = response->status == 401 || response->status == 403;
+
+	if (response->status >= 300 && response->status < 400)
+		return fail(err, ERROR_FAILED,
+		            "%s %s: HTTP %lld leads to %s, which is not followed; correct the url "
+		            "of the connection",
+		            call->method, call->path, (long long)response->status, to);
+	api->explain(api, response, &refusal);
+	fail(err, refusal.kind, "%s %s: HTTP %lld%s%s%s%s", call->method, call->path,
+	     (long long)response->status, refusal.id[0] ? " " : "", refusal.id,
+	     refusal.message[0] ? ": " : "", refusal.message);
+	if (!credentials || !api->connection)
+		return false;
+	struct error said = *err;
+	return fail(err, said.kind,
+	            "%s does not accept the credentials of connection %s, or they may not do this: "
+	            "%s",
+	            api->name, api->connection, said.text);
+}
+
+/* ---- One exchange ---- */
+
+static char *trim_slash(struct arena *arena, const char *url)
+{
+	size_t length = strlen(url);
+
+	while (length && url[length - 1] == '/')
+		length--;
+	return arena_text_n(arena, url, length);
+}
+
+static size_t add_headers(const char **list, size_t count, const char *const *more)
+{
+	for (; more && *more && count < HEADERS_MAX; more++)
+		list[count++] = *more;
+	return count;
+}
+
+static bool exchange(const struct api *api, const struct api_call *call, bool writes,
+                     struct http_response *response, struct error *err)
+{
+	const char *headers[HEADERS_MAX + 2] = {0};
+	size_t count = add_headers(headers, 0, api->headers);
+
+	count = add_headers(headers, count, call->headers);
+	headers[count] = call->body
+	                         ? arena_printf(api->arena, "Content-Type: %s", call->content_type)
+	                 : api->sign ? NULL
+	                             : "Content-Type:";
+	struct http_request request = {
+		.method = call->method,
+		.url = arena_printf(api->arena, "%s%s", trim_slash(api->arena, call->base),
+	                            call->path),
+		.headers = headers,
+		.body = call->body,
+		.sign = api->sign,
+		.writes = writes,
+		.ca_file = api->ca_file,
+		.step = api->step,
+	};
+	return http_send(&request, response, api->arena, err) ||
+	       fail_while(err, "%s %s", call->method, call->path);
+}
+
+/* Honours 429 and slows down before the pool is empty. Sets *again when the call must be made
+ * anew. */
+static bool pace(const struct api *api, const struct http_response *response, int *rate_tries,
+                 bool *again, struct error *err)
+{
+	const char *left = value_get_text(response->headers, "ratelimit-remaining", NULL);
+	const char *after = value_get_text(response->headers, "retry-after", NULL);
+	int64_t wait_ms = after ? strtoll(after, NULL, 10) * 1000 : RATE_WAIT_MS;
+
+	*again = false;
+	if (response->status == 429) {
+		if (++*rate_tries > RATE_TRIES)
+			return fail(err, ERROR_RETRY, "%s's rate limit did not recover", api->name);
+		*again = true;
+		if (wait_ms < 100)
+			wait_ms = 100;
+		if (wait_ms > 60000)
+			wait_ms = 60000;
+		step_progress(api->step, "waiting for %s's rate limit", api->name);
+		return step_sleep(api->step, wait_ms, err);
+	}
+	if (left && strtoll(left, NULL, 10) < RATE_LOW)
+		return step_sleep(api->step, RATE_PAUSE_MS, err);
+	return true;
+}
+
+/* ---- Reading ---- */
+
+static bool try_read(const struct api *api, const struct api_call *call,
+                     struct http_response *response, struct error *err)
+{
+	int rate_tries = 0;
+	bool again;
+
+	do {
+		if (!exchange(api, call, false, response, err) ||
+		    !pace(api, response, &rate_tries, &again, err))
+			return false;
+	} while (again);
+	if (response->status == 404 || (response->status >= 200 && response->status < 300))
+		return true;
+	return say_no(api, call, response, err);
+}
+
+bool api_read(struct api *api, const struct api_call *call, struct http_response *response,
+              struct error *err)
+{
+	for (int tries = 1;; tries++) {
+		if (try_read(api, call, response, err))
+			return true;
+		if (err->kind != ERROR_RETRY || tries == READ_TRIES)
+			return false;
+		struct error cancelled = {0};
+		if (!step_sleep(api->step, (int64_t)200 << tries, &cancelled)) {
+			*err = cancelled;
+			return false;
+		}
+	}
+}
+
+/* ---- Writing ---- */
+
+static enum api_outcome judge(const struct api *api, const struct api_call *call,
+                              const struct http_response *response, struct error *err)
+{
+	if (response->status >= 200 && response->status < 300)
+		return API_DONE;
+	say_no(api, call, response, err);
+	if (response->status == 404)
+		return API_ABSENT;
+	return response->status >= 500 || response->status == 409 ? API_UNSURE : API_REFUSED;
+}
+
+enum api_outcome api_write(struct api *api, const struct api_call *call,
+                           struct http_response *response, struct error *err)
+{
+	int rate_tries = 0;
+	bool again = false;
+
+	do {
+		if (!exchange(api, call, true, response, err)) {
+			bool unsure = response->reached && err->kind != ERROR_PLAN;
+			return unsure ? API_UNSURE : API_REFUSED;
+		}
+		if (response->status == 429 && !pace(api, response, &rate_tries, &again, err))
+			return API_REFUSED;
+	} while (response->status == 429);
+	return judge(api, call, response, err);
+}
+
+/* ---- Bodies and paths ---- */
+
+bool api_json(const struct api *api, const struct api_call *call,
+              const struct http_response *response, struct value **answer, struct error *err)
+{
+	*answer = NULL;
+	if (!response->length)
+		return true;
+	*answer = json_read(api->arena, response->body, response->length, 0, NULL, err);
+	return *answer || fail_while(err, "%s %s: the answer is no JSON", call->method, call->path);
+}
+
+struct value *api_json_or_null(const struct api *api, const struct http_response *response)
+{
+	struct error ignored;
+
+	return json_read(api->arena, response->body, response->length, 0, NULL, &ignored);
+}
+
+/* What goes over the wire is the secret itself. */
+static void reveal_all(struct value *value)
+{
+	if (value->kind == VALUE_SECRET)
+		value->kind = VALUE_TEXT;
+	if (value->kind != VALUE_LIST && value->kind != VALUE_MAP)
+		return;
+	for (struct value *item = value->as.items.first; item; item = item->next)
+		reveal_all(item);
+}
+
+const char *api_body(struct arena *arena, const struct value *body)
+{
+	struct text revealed = {0};
+	struct value *plain = value_copy(arena, body);
+
+	reveal_all(plain);
+	json_write(plain, NULL, &revealed);
+	const char *copy = arena_text(arena, text_string(&revealed));
+	text_free(&revealed);
+	return copy;
+}
+
+char *api_vpath(struct arena *arena, const char *format, va_list arguments)
+{
+	struct text out = {0};
+
+	for (const char *c = format; *c; c++) {
+		if (c[0] == '%' && c[1] == 's') {
+			text_add(&out, http_escape(arena, va_arg(arguments, const char *)));
+			c++;
+		} else {
+			text_put(&out, c, 1);
+		}
+	}
+	char *path = arena_text(arena, text_string(&out));
+	text_free(&out);
+	return path;
+}
+
+char *api_path(struct arena *arena, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	char *path = api_vpath(arena, format, arguments);
+	va_end(arguments);
+	return path;
+}
