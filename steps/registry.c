@@ -2,7 +2,7 @@
 /* Every module, connection and metric there is: one line each. */
 #include "steps/registry.h"
 
-#include "steps/dns/zone.h"
+#include "steps/dns/provider.h"
 #include "steps/git/git.h"
 #include "steps/heroku/client.h"
 #include "steps/heroku/modules.h"
@@ -38,7 +38,7 @@ static const struct step_module *const modules[] = {
 };
 
 static const struct connection_kind *const connections[] = {
-	&dns_manual, &dns_rfc2136, &heroku_connection, &http_connection, NULL,
+	&dns_manual, &dns_powerdns, &dns_rfc2136, &heroku_connection, &http_connection, NULL,
 };
 
 static const struct metric *const metrics[] = {

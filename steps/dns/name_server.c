@@ -3,7 +3,7 @@
 #include "steps/dns/name_server.h"
 #include "engine/base/port.h"
 #include "engine/base/text.h"
-#include "steps/dns/zone.h"
+#include "steps/dns/provider.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -169,10 +169,7 @@ bool name_server_start(struct name_server *server, const char *directory, const 
 bool name_server_ask(const struct name_server *server, const char *name, struct arena *arena,
                      struct value **records, struct error *err)
 {
-	struct step step = {.arena = arena};
-	struct zone zone = {.step = &step, .name = name};
-
-	return zone_ask(&zone, server->address, name, records, err);
+	return server_ask(arena, server->address, name, records, err);
 }
 
 void name_server_stop(struct name_server *server)

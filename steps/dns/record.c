@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* dns.record: a name has one record, on all of its servers. */
-#include "steps/dns/zone.h"
+#include "steps/dns/provider.h"
 
+#include <arpa/inet.h>
 #include <string.h>
-#include <strings.h>
 
 static const char *const record_types[] = {"CNAME", "A", "AAAA", NULL};
 
@@ -20,29 +20,49 @@ static const struct field outputs[] = {
 	{0},
 };
 
-static struct value *wanted_records(struct step *step)
+/* What a plan cannot mean: an address that is none, a CNAME to an address. */
+static bool check(const struct value *with, struct error *err)
 {
-	return zone_records(step->arena, value_get_text(step->with, "type", ""),
-	                    value_get_number(step->with, "ttl", 60000) / 1000,
-	                    value_get_text(step->with, "value", ""));
+	const char *type = value_get_text(with, "type", "");
+	const struct value *value = value_get(with, "value");
+	unsigned char address[16];
+
+	if (!value || value->kind != VALUE_TEXT)
+		return true;
+	bool four = inet_pton(AF_INET, value->as.text, address) == 1;
+	bool six = inet_pton(AF_INET6, value->as.text, address) == 1;
+	if (strcmp(type, "A") == 0)
+		return four || fail(err, ERROR_PLAN, "%s is no IPv4 address", value->as.text);
+	if (strcmp(type, "AAAA") == 0)
+		return six || fail(err, ERROR_PLAN, "%s is no IPv6 address", value->as.text);
+	if (four || six || strpbrk(value->as.text, " \t\r\n\"\\;()"))
+		return fail(err, ERROR_PLAN, "%s is no host name, as a CNAME must have",
+		            value->as.text);
+	return true;
+}
+
+/* Opens the zone, and gives the records as its provider has them: NULL on failure. */
+static struct value *wanted_records(struct step *step, struct zone *zone, struct error *err)
+{
+	const char *name = value_get_text(step->with, "name", "");
+	int64_t ttl_s = value_get_number(step->with, "ttl", 60000) / 1000;
+
+	if (!zone_open(zone, step, name, err))
+		return NULL;
+	const char *type =
+		zone_type(zone, name, value_get_text(step->with, "type", ""), ttl_s, err);
+	return type ? zone_records(step->arena, type, ttl_s,
+	                           value_get_text(step->with, "value", ""))
+	            : NULL;
 }
 
 static bool observe(struct step *step, struct value *seen, struct error *err)
 {
-	const char *name = value_get_text(step->with, "name", "");
 	struct zone zone;
 	struct value *records;
 
-	if (!zone_open(&zone, step, name, err))
-		return false;
-	if (strcasecmp(name, zone.name) == 0 &&
-	    strcmp(value_get_text(step->with, "type", ""), "CNAME") == 0)
-		return fail(
-			err, ERROR_PLAN,
-			"%s is the top of its zone, where no CNAME may stand; use a provider with "
-			"ALIAS records, or a redirect",
-			name);
-	if (!zone_ask_all(&zone, name, &records, err))
+	if (!wanted_records(step, &zone, err) ||
+	    !zone_read(&zone, value_get_text(step->with, "name", ""), &records, err))
 		return false;
 	value_set(step->arena, seen, "records", records);
 	const struct value *value = value_get(step->with, "value");
@@ -62,42 +82,30 @@ static bool same_values(const struct value *now, const struct value *wanted)
 static bool plan(struct step *step, const struct value *seen, struct changes *changes,
                  struct error *err)
 {
-	const struct value *now = value_get(seen, "records"), *wanted = wanted_records(step);
+	struct zone zone;
+	const struct value *now = value_get(seen, "records");
+	const struct value *wanted = wanted_records(step, &zone, err);
 
-	(void)err;
+	if (!wanted)
+		return false;
 	/* Once it is made, its time to live is the business of dns.ttl steps. */
 	if (value_equal(now, wanted) || (step->was_done && same_values(now, wanted)))
 		return true;
 	changes_add(changes, value_get_text(step->with, "name", ""),
-	            now && now->as.items.count ? now : NULL, wanted, NULL);
+	            now && now->as.items.count ? now : NULL, wanted,
+	            value_get(wanted, "ALIAS") ? zone.provider->alias : NULL);
 	return true;
-}
-
-static bool bring_about(struct step *step, const struct value *expected, const struct value *wanted,
-                        struct error *err)
-{
-	const char *name = value_get_text(step->with, "name", "");
-	const struct value *first = wanted->as.items.first;
-	struct zone zone;
-
-	if (!zone_open(&zone, step, name, err))
-		return false;
-	if (zone.manual)
-		step_progress(step, "at your DNS provider, make: %s %lld IN %s %s", name,
-		              (long long)value_get_number(first, "ttl_s", 60),
-		              first ? first->key : "?",
-		              value_reveal(value_get(first, "values")->as.items.first));
-	else if (!zone_update(&zone, name, expected, wanted, err))
-		return false;
-	return zone_await(&zone, name, wanted, err);
 }
 
 static bool apply(struct step *step, const struct changes *changes, struct error *err)
 {
+	const char *name = value_get_text(step->with, "name", "");
 	const struct value *expected =
 		changes->first->from ? changes->first->from : value_map(step->arena);
+	struct zone zone;
 
-	return bring_about(step, expected, changes->first->to, err);
+	return zone_open(&zone, step, name, err) &&
+	       zone_change(&zone, name, expected, changes->first->to, err);
 }
 
 static bool revert(struct step *step, const struct value *before, struct error *err)
@@ -105,27 +113,31 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	const char *name = value_get_text(step->with, "name", "");
 	const struct value *then = value_get(before, "records");
 	struct zone zone;
-	struct value *now;
+	struct value *now, *wanted = wanted_records(step, &zone, err);
 
-	if (!zone_open(&zone, step, name, err) || !zone_ask_all(&zone, name, &now, err))
+	if (!wanted || !zone_read(&zone, name, &now, err))
 		return false;
 	if (!then || value_equal(now, then))
 		return true;
 	/* What is there must be ours: a third value is somebody else's. */
-	if (!same_values(now, wanted_records(step)))
+	if (!same_values(now, wanted))
 		return fail(err, ERROR_DRIFT,
-		            "%s has neither the record of this step nor the one from before; "
-		            "somebody changed it, so it stays",
-		            name);
-	return bring_about(step, now, then, err);
+		            "%s has %s: neither the record of this step (%s) nor the one from "
+		            "before (%s); somebody changed it, so it stays",
+		            name, zone_describe(step->arena, now),
+		            zone_describe(step->arena, wanted), zone_describe(step->arena, then));
+	return zone_change(&zone, name, now, then, err);
 }
 
 const struct step_module dns_record = {
 	.name = "dns.record",
-	.text = "Gives a name one record and waits until every authoritative server has it.",
+	.text = "Gives a name one record and waits until every authoritative server has it. At the "
+		"top of "
+		"a zone a CNAME is made as the provider's ALIAS.",
 	.fields = fields,
 	.outputs = outputs,
 	.subjects = (const char *const[]){"dns/${name}/record", NULL},
+	.check = check,
 	.observe = observe,
 	.plan = plan,
 	.apply = apply,

@@ -12,12 +12,13 @@ static bool same_domain(const char *one, const char *other)
 	return dot && other_dot && strcmp(dot, other_dot) == 0;
 }
 
-/* The only value of the CNAME there, or NULL. */
-static const char *cname_of(const struct value *records)
+/* The only value of the CNAME or ALIAS there, or NULL. */
+static const char *target_of(const struct value *records)
 {
-	const struct value *values = value_get(value_get(records, "CNAME"), "values");
+	const struct value *values = value_get(records->as.items.first, "values");
+	bool leads = value_get(records, "CNAME") || value_get(records, "ALIAS");
 
-	return values && values->as.items.count == 1 ? value_reveal(values->as.items.first) : NULL;
+	return leads && values->as.items.count == 1 ? value_reveal(values->as.items.first) : NULL;
 }
 
 bool zone_repoint(struct step *step, const char *name, const char *to, bool *points,
@@ -31,18 +32,17 @@ bool zone_repoint(struct step *step, const char *name, const char *to, bool *poi
 		return true;
 	if (!zone_open(&zone, step, name, err))
 		return err->kind == ERROR_PLAN; /* the zones of the plan are others */
-	if (!zone_ask_all(&zone, name, &now, err))
+	if (!zone_read(&zone, name, &now, err))
 		return false;
-	int64_t ttl_s = value_get_number(value_get(now, "CNAME"), "ttl_s", 60);
-	struct value *wanted = zone_records(step->arena, "CNAME", ttl_s, to);
-	*points = value_equal(now, wanted);
-	if (*points || !same_domain(cname_of(now), to))
+	const char *target = target_of(now);
+	if (!target)
 		return true;
-	if (zone.manual)
-		step_progress(step, "at your DNS provider, make: %s %lld IN CNAME %s", name,
-		              (long long)ttl_s, to);
-	else if (!zone_update(&zone, name, now, wanted, err))
-		return false;
-	*points = zone_await(&zone, name, wanted, err);
+	const struct value *set = now->as.items.first;
+	struct value *wanted =
+		zone_records(step->arena, set->key, value_get_number(set, "ttl_s", 60), to);
+	*points = value_equal(now, wanted);
+	if (*points || !same_domain(target, to))
+		return true;
+	*points = zone_change(&zone, name, now, wanted, err);
 	return *points;
 }

@@ -1,164 +1,40 @@
 /* SPDX-License-Identifier: MIT */
-/* Asks authoritative servers and sends updates (ldns does the packets). */
-#include "steps/dns/zone.h"
+/* Dynamic updates (RFC 2136) signed with TSIG: their prerequisites compare and set in one go. */
+#include "steps/dns/provider.h"
+#include "steps/dns/server.h"
 
-#include <ldns/ldns.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-	const char *name;
-	ldns_rr_type type;
-} types[] = {{"CNAME", LDNS_RR_TYPE_CNAME}, {"A", LDNS_RR_TYPE_A}, {"AAAA", LDNS_RR_TYPE_AAAA}};
+static const struct field fields[] = {
+	{"zone", FIELD_DOMAIN, FIELD_REQUIRED, NULL, NULL, "The zone."},
+	{"server", FIELD_STRING, FIELD_REQUIRED, NULL, NULL,
+         "Where updates go: HOST or HOST:PORT."},
+	{"key", FIELD_SECRET, FIELD_REQUIRED, NULL, NULL,
+         "The TSIG key as [ALGORITHM:]NAME:BASE64; the algorithm is hmac-sha256 when not given."},
+	{"servers", FIELD_STRING, FIELD_LIST, NULL, NULL,
+         "The authoritative servers; `server` alone when not given."},
+	{0},
+};
 
-/* ---- Servers ---- */
+const struct connection_kind dns_rfc2136 = {
+	.name = "dns.rfc2136",
+	.text = "A zone on a server that takes dynamic updates (RFC 2136) signed with TSIG. An "
+		"update "
+		"carries the old records as its condition.",
+	.fields = fields,
+};
 
-static bool add_address(ldns_resolver *resolver, const char *host, struct error *err)
+static bool find_servers(struct zone *zone, struct error *err)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *found = NULL;
-	int code = getaddrinfo(host, NULL, &hints, &found);
+	struct value *only = value_list(zone->step->arena);
 
-	if (code != 0)
-		return fail(err, ERROR_RETRY, "find the address of name server %s: %s", host,
-		            gai_strerror(code));
-	for (struct addrinfo *one = found; one; one = one->ai_next) {
-		ldns_rdf *address = ldns_sockaddr_storage2rdf(
-			(struct sockaddr_storage *)(void *)one->ai_addr, NULL);
-		if (address)
-			ldns_resolver_push_nameserver(resolver, address);
-		ldns_rdf_deep_free(address);
-	}
-	freeaddrinfo(found);
+	(void)err;
+	value_add(only, value_text(zone->step->arena, value_get_text(zone->with, "server", "")));
+	zone->servers = only;
 	return true;
 }
-
-/* "host", "host:port" or "[v6]:port". */
-static ldns_resolver *open_server(const char *server, struct error *err)
-{
-	ldns_resolver *resolver = ldns_resolver_new();
-	char host[256];
-	const char *colon = strrchr(server, ':'), *bracket = strchr(server, ']');
-	bool has_port = colon && (strchr(server, ':') == colon || (bracket && bracket < colon));
-	size_t length = has_port ? (size_t)(colon - server) : strlen(server);
-
-	if (server[0] == '[' && bracket) {
-		server++;
-		length = (size_t)(bracket - server);
-	}
-	snprintf(host, sizeof host, "%.*s", (int)length, server);
-	ldns_resolver_set_port(resolver, has_port ? (uint16_t)strtoul(colon + 1, NULL, 10) : 53);
-	ldns_resolver_set_timeout(resolver, (struct timeval){3, 0});
-	ldns_resolver_set_retry(resolver, 2);
-	ldns_resolver_set_recursive(resolver, false);
-	ldns_resolver_set_defnames(resolver, false);
-	ldns_resolver_set_dnsrch(resolver, false);
-	if (add_address(resolver, host, err))
-		return resolver;
-	ldns_resolver_deep_free(resolver);
-	return NULL;
-}
-
-/* ---- Asking ---- */
-
-static int compare_texts(const void *left, const void *right)
-{
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
-/* A name without its last dot, in lower case: "target.example.net". */
-static const char *plain_rdata(struct arena *arena, const ldns_rdf *rdata)
-{
-	char *text = ldns_rdf2str(rdata);
-	size_t length = text ? strlen(text) : 0;
-	char *copy = arena_text_n(arena, text ? text : "", length);
-
-	if (length > 1 && copy[length - 1] == '.')
-		copy[length - 1] = '\0';
-	for (char *c = copy; *c; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	free(text);
-	return copy;
-}
-
-static struct value *describe_set(struct arena *arena, const ldns_rr_list *answers)
-{
-	size_t count = ldns_rr_list_rr_count(answers);
-	const char **texts = arena_array(arena, count + 1, sizeof *texts);
-	struct value *set = value_map(arena), *values = value_list(arena);
-
-	for (size_t i = 0; i < count; i++)
-		texts[i] = plain_rdata(arena, ldns_rr_rdf(ldns_rr_list_rr(answers, i), 0));
-	qsort(texts, count, sizeof *texts, compare_texts);
-	for (size_t i = 0; i < count; i++)
-		value_add(values, value_text(arena, texts[i]));
-	value_set_number(arena, set, "ttl_s", ldns_rr_ttl(ldns_rr_list_rr(answers, 0)));
-	value_set(arena, set, "values", values);
-	return set;
-}
-
-static bool check_answer(const char *server, const char *name, const ldns_pkt *answer,
-                         struct error *err)
-{
-	ldns_pkt_rcode code = ldns_pkt_get_rcode(answer);
-
-	if (code != LDNS_RCODE_NOERROR && code != LDNS_RCODE_NXDOMAIN) {
-		char *text = ldns_pkt_rcode2str(code);
-		fail(err, ERROR_RETRY, "name server %s answers %s for %s", server,
-		     text ? text : "?", name);
-		free(text);
-		return false;
-	}
-	if (!ldns_pkt_aa(answer))
-		return fail(err, ERROR_RETRY,
-		            "name server %s is not authoritative for %s (lame); correct `servers`",
-		            server, name);
-	return true;
-}
-
-static bool ask_type(struct zone *zone, ldns_resolver *resolver, const char *server,
-                     const char *name, size_t which, struct value *records, struct error *err)
-{
-	ldns_rdf *owner = ldns_dname_new_frm_str(name);
-	ldns_pkt *answer = NULL;
-	bool fine = false;
-
-	ldns_status status = ldns_resolver_query_status(&answer, resolver, owner, types[which].type,
-	                                                LDNS_RR_CLASS_IN, 0);
-	if (status != LDNS_STATUS_OK || !answer)
-		fail(err, ERROR_RETRY, "ask name server %s for %s: %s", server, name,
-		     ldns_get_errorstr_by_id(status));
-	else
-		fine = check_answer(server, name, answer, err);
-	if (fine) {
-		ldns_rr_list *found = ldns_pkt_rr_list_by_name_and_type(
-			answer, owner, types[which].type, LDNS_SECTION_ANSWER);
-		if (found && ldns_rr_list_rr_count(found) > 0)
-			value_set(zone->step->arena, records, types[which].name,
-			          describe_set(zone->step->arena, found));
-		ldns_rr_list_deep_free(found);
-	}
-	ldns_pkt_free(answer);
-	ldns_rdf_deep_free(owner);
-	return fine;
-}
-
-bool zone_ask(struct zone *zone, const char *server, const char *name, struct value **records,
-              struct error *err)
-{
-	ldns_resolver *resolver = open_server(server, err);
-	bool fine = resolver != NULL;
-
-	*records = value_map(zone->step->arena);
-	for (size_t i = 0; fine && i < sizeof types / sizeof *types; i++)
-		fine = ask_type(zone, resolver, server, name, i, *records, err);
-	ldns_resolver_deep_free(resolver);
-	return fine;
-}
-
-/* ---- Updating (RFC 2136) ---- */
 
 static bool set_key(struct zone *zone, ldns_resolver *resolver, struct error *err)
 {
@@ -217,23 +93,32 @@ static void add_values(ldns_rr_list *section, const char *name, const char *type
 	}
 }
 
+/* An update knows no ALIAS. */
+static bool is_known(const char *type)
+{
+	return strcmp(type, "ALIAS") != 0;
+}
+
 static void fill_sections(const char *name, const struct value *expected,
                           const struct value *wanted, ldns_rr_list *conditions,
                           ldns_rr_list *updates)
 {
-	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-		const struct value *before = value_get(expected, types[i].name);
-		const struct value *after = value_get(wanted, types[i].name);
+	for (size_t i = 0; dns_types[i]; i++) {
+		const char *type = dns_types[i];
+		const struct value *before = value_get(expected, type);
+		const struct value *after = value_get(wanted, type);
+		if (!is_known(type))
+			continue;
+		ldns_rr_type number = ldns_get_rr_type_by_name(type);
 		if (before)
-			add_values(conditions, name, types[i].name, before, 0);
+			add_values(conditions, name, type, before, 0);
 		else
 			ldns_rr_list_push_rr(conditions,
-			                     make_empty(name, types[i].type, LDNS_RR_CLASS_NONE));
+			                     make_empty(name, number, LDNS_RR_CLASS_NONE));
 		if (before)
-			ldns_rr_list_push_rr(updates,
-			                     make_empty(name, types[i].type, LDNS_RR_CLASS_ANY));
+			ldns_rr_list_push_rr(updates, make_empty(name, number, LDNS_RR_CLASS_ANY));
 		if (after)
-			add_values(updates, name, types[i].name, after,
+			add_values(updates, name, type, after,
 			           value_get_number(after, "ttl_s", 60));
 	}
 }
@@ -286,11 +171,11 @@ static bool send_update(struct zone *zone, ldns_resolver *resolver, const char *
 	return fine;
 }
 
-bool zone_update(struct zone *zone, const char *name, const struct value *expected,
-                 const struct value *wanted, struct error *err)
+static bool replace(struct zone *zone, const char *name, const struct value *expected,
+                    const struct value *wanted, struct error *err)
 {
 	const char *server = value_get_text(zone->with, "server", "");
-	ldns_resolver *resolver = open_server(server, err);
+	ldns_resolver *resolver = server_open(server, err);
 	ldns_rr_list *conditions = ldns_rr_list_new(), *updates = ldns_rr_list_new();
 	bool fine = resolver && set_key(zone, resolver, err);
 
@@ -308,3 +193,13 @@ bool zone_update(struct zone *zone, const char *name, const struct value *expect
 	ldns_resolver_deep_free(resolver);
 	return fine;
 }
+
+const struct dns_provider rfc2136_provider = {
+	.kind = &dns_rfc2136,
+	.apex = "give it A and AAAA records, or a redirect to www, or move the zone to a provider "
+		"with "
+		"ALIAS records",
+	.compares = true,
+	.find_servers = find_servers,
+	.replace = replace,
+};

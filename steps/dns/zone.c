@@ -1,40 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Which connection holds a name, and which servers are authoritative for it. */
-#include "engine/base/text.h"
+/* Which connection holds a name; reads and changes records there, and waits for the servers. */
 #include "steps/dns/zone.h"
+#include "engine/base/text.h"
+#include "steps/dns/provider.h"
 
 #include <string.h>
 #include <strings.h>
 
-static const struct field rfc2136_fields[] = {
-	{"zone", FIELD_DOMAIN, FIELD_REQUIRED, NULL, NULL, "The zone."},
-	{"server", FIELD_STRING, FIELD_REQUIRED, NULL, NULL,
-         "Where updates go: HOST or HOST:PORT."},
-	{"key", FIELD_SECRET, FIELD_REQUIRED, NULL, NULL,
-         "The TSIG key as [ALGORITHM:]NAME:BASE64; the algorithm is hmac-sha256 when not given."},
-	{"servers", FIELD_STRING, FIELD_LIST, NULL, NULL,
-         "The authoritative servers; `server` alone when not given."},
-	{0},
-};
+#define POLL_FIRST_MS 100
+#define POLL_SELDOM_MS 5000
+#define LOOK_AGAIN_MS 1000 /* from this pause on, see whether somebody changed it meanwhile */
 
-static const struct field manual_fields[] = {
-	{"zone", FIELD_DOMAIN, FIELD_REQUIRED, NULL, NULL, "The zone."},
-	{"servers", FIELD_STRING, FIELD_LIST | FIELD_REQUIRED, NULL, NULL,
-         "The authoritative servers: HOST or HOST:PORT."},
-	{0},
-};
-
-const struct connection_kind dns_rfc2136 = {
-	.name = "dns.rfc2136",
-	.text = "A zone on a server that takes dynamic updates (RFC 2136) signed with TSIG.",
-	.fields = rfc2136_fields,
-};
-
-const struct connection_kind dns_manual = {
-	.name = "dns.manual",
-	.text = "A zone that a person edits: the record is shown, and waited for.",
-	.fields = manual_fields,
-};
+/* ---- Opening ---- */
 
 static bool is_beneath(const char *name, const char *zone)
 {
@@ -43,6 +20,14 @@ static bool is_beneath(const char *name, const char *zone)
 	if (length < suffix || strcasecmp(name + length - suffix, zone) != 0)
 		return false;
 	return length == suffix || name[length - suffix - 1] == '.';
+}
+
+static const struct dns_provider *find_provider(const char *uses)
+{
+	for (size_t i = 0; dns_providers[i]; i++)
+		if (strcmp(dns_providers[i]->kind->name, uses) == 0)
+			return dns_providers[i];
+	return NULL;
 }
 
 bool zone_open(struct zone *zone, struct step *step, const char *name, struct error *err)
@@ -64,69 +49,265 @@ bool zone_open(struct zone *zone, struct step *step, const char *name, struct er
 		.step = step,
 		.name = value_get_text(best, "zone", ""),
 		.with = best,
+		.provider = find_provider(value_get_text(best, "uses", "")),
 		.servers = value_get(best, "servers"),
-		.manual = strcmp(value_get_text(best, "uses", ""), "dns.manual") == 0,
 	};
-	if (!zone->servers) {
-		struct value *only = value_list(step->arena);
-		value_add(only, value_text(step->arena, value_get_text(best, "server", "")));
-		zone->servers = only;
-	}
-	return true;
+	return zone->provider ||
+	       fail(err, ERROR_PLAN, "no provider is called %s", value_get_text(best, "uses", ""));
 }
 
-struct value *zone_records(struct arena *arena, const char *type, int64_t ttl_s, const char *value)
+/* What the provider says goes wrong with its connection. */
+static bool fail_at_provider(const struct zone *zone, struct error *err)
 {
-	struct value *records = value_map(arena), *set = value_map(arena),
-		     *values = value_list(arena);
+	return fail_while(err, "connection %s (%s)", value_get_text(zone->with, "name", zone->name),
+	                  zone->provider->kind->name);
+}
 
-	value_add(values, value_text(arena, value));
-	value_set_number(arena, set, "ttl_s", ttl_s);
-	value_set(arena, set, "values", values);
-	value_set(arena, records, type, set);
-	return records;
+bool zone_servers(struct zone *zone, struct error *err)
+{
+	if (zone->servers)
+		return true;
+	return zone->provider->find_servers(zone, err) || fail_at_provider(zone, err);
+}
+
+const char *zone_type(const struct zone *zone, const char *name, const char *type, int64_t ttl_s,
+                      struct error *err)
+{
+	bool at_top = strcasecmp(name, zone->name) == 0;
+
+	if (ttl_s < zone->provider->ttl_least_s) {
+		fail(err, ERROR_PLAN, "%s takes no time to live below %lld s; %s has %lld s",
+		     zone->provider->kind->name, (long long)zone->provider->ttl_least_s, name,
+		     (long long)ttl_s);
+		return NULL;
+	}
+	if (!at_top || strcmp(type, "CNAME") != 0)
+		return type;
+	if (zone->provider->alias)
+		return "ALIAS";
+	fail(err, ERROR_PLAN,
+	     "%s is the top of its zone, where no CNAME may stand, and %s has no "
+	     "ALIAS for it: %s",
+	     name, zone->provider->kind->name, zone->provider->apex);
+	return NULL;
+}
+
+/* ---- Asking all servers ---- */
+
+const char *zone_describe(struct arena *arena, const struct value *records)
+{
+	struct text out = {0};
+
+	for (const struct value *set = records ? records->as.items.first : NULL; set;
+	     set = set->next) {
+		text_format(&out, "%s%s", out.length ? ", " : "", set->key);
+		const struct value *values = value_get(set, "values");
+		for (const struct value *one = values ? values->as.items.first : NULL; one;
+		     one = one->next)
+			text_format(&out, " %s", value_reveal(one));
+		text_format(&out, " (%lld s%s)", (long long)value_get_number(set, "ttl_s", 0),
+		            value_get_bool(set, "mixed", false) ? " and less" : "");
+	}
+	const char *copy = arena_text(arena, out.length ? text_string(&out) : "nothing");
+	text_free(&out);
+	return copy;
+}
+
+/* Whether what a server answers is what `wanted` should look like from there. */
+static bool shows(const struct value *answer, const struct value *wanted)
+{
+	if (!value_get(wanted, "ALIAS"))
+		return value_equal(answer, wanted);
+	return !value_get(answer, "CNAME") && (value_get(answer, "A") || value_get(answer, "AAAA"));
+}
+
+/* Every server is asked, whatever the others said, so that each that is wrong is named. wanted
+ * NULL: all must have what the first one that answers has. */
+static bool ask_every_server(struct zone *zone, const char *name, const struct value *wanted,
+                             const struct value **common, struct error *err)
+{
+	struct arena *arena = zone->step->arena;
+	struct text said = {0}, wrong = {0};
+
+	if (!zone_servers(zone, err))
+		return false;
+	if (wanted)
+		text_format(&said, "it should be %s", zone_describe(arena, wanted));
+	for (const struct value *one = zone->servers->as.items.first; one; one = one->next) {
+		const char *server = value_reveal(one);
+		struct error problem = {0};
+		struct value *answer;
+		if (!server_ask(arena, server, name, &answer, &problem)) {
+			text_format(&wrong, "; %s", problem.text);
+			continue;
+		}
+		if (!wanted) {
+			wanted = answer;
+			text_format(&said, "server %s has %s", server,
+			            zone_describe(arena, answer));
+		} else if (!shows(answer, wanted)) {
+			text_format(&wrong, "; server %s has %s", server,
+			            zone_describe(arena, answer));
+		}
+	}
+	*common = wanted;
+	bool agree = wrong.length == 0;
+	if (!agree && !said.length)
+		fail(err, ERROR_RETRY, "no server of %s answers%s", zone->name,
+		     text_string(&wrong));
+	else if (!agree)
+		fail(err, ERROR_RETRY, "the servers of %s disagree about %s: %s%s", zone->name,
+		     name, text_string(&said), text_string(&wrong));
+	text_free(&said);
+	text_free(&wrong);
+	return agree;
 }
 
 bool zone_ask_all(struct zone *zone, const char *name, struct value **records, struct error *err)
 {
+	const struct value *common;
+
 	*records = NULL;
-	for (const struct value *one = zone->servers->as.items.first; one; one = one->next) {
-		struct value *here;
-		if (!zone_ask(zone, value_reveal(one), name, &here, err))
-			return false;
-		if (!*records)
-			*records = here;
-		if (value_equal(*records, here))
-			continue;
-		struct text first = {0}, other = {0};
-		value_print(*records, &first);
-		value_print(here, &other);
-		fail(err, ERROR_RETRY, "the servers of %s disagree about %s: %s has %s, %s has %s",
-		     zone->name, name, value_reveal(zone->servers->as.items.first),
-		     text_string(&first), value_reveal(one), text_string(&other));
-		text_free(&first);
-		text_free(&other);
+	if (!ask_every_server(zone, name, NULL, &common, err))
 		return false;
-	}
+	*records = value_copy(zone->step->arena, common);
 	return true;
 }
 
-bool zone_await(struct zone *zone, const char *name, const struct value *wanted, struct error *err)
+/* ---- Reading and waiting ---- */
+
+/* What the provider has; where only the servers know, what all of them answer. */
+static bool read_now(struct zone *zone, const char *name, struct value **records, struct error *err)
 {
-	for (int64_t pause_ms = 100;; pause_ms = pause_ms < 5000 ? pause_ms * 3 / 2 : 5000) {
-		struct value *now;
-		bool asked = zone_ask_all(zone, name, &now, err);
-		if (asked && value_equal(now, wanted))
+	if (!zone->provider->read)
+		return zone_ask_all(zone, name, records, err);
+	return zone->provider->read(zone, name, records, err) || fail_at_provider(zone, err);
+}
+
+/* The same, false with ERROR_RETRY and *apart set when servers show something else. */
+static bool read_shown(struct zone *zone, const char *name, struct value **records, bool *apart,
+                       struct error *err)
+{
+	const struct value *common;
+
+	*apart = false;
+	if (!read_now(zone, name, records, err)) {
+		*apart = err->kind == ERROR_RETRY && !zone->provider->read;
+		return false;
+	}
+	if (!zone->provider->read || ask_every_server(zone, name, *records, &common, err))
+		return true;
+	*apart = err->kind == ERROR_RETRY;
+	return false;
+}
+
+static int64_t longer(int64_t pause_ms)
+{
+	return pause_ms < POLL_SELDOM_MS ? pause_ms * 3 / 2 : POLL_SELDOM_MS;
+}
+
+bool zone_read(struct zone *zone, const char *name, struct value **records, struct error *err)
+{
+	for (int64_t pause_ms = POLL_FIRST_MS;; pause_ms = longer(pause_ms)) {
+		bool apart;
+		if (read_shown(zone, name, records, &apart, err))
 			return true;
-		if (!asked && err->kind != ERROR_RETRY)
+		if (!apart || zone->step->looking)
 			return false;
-		step_progress(zone->step, "%s",
-		              asked ? arena_printf(zone->step->arena,
-		                                   "waiting until every server of %s has "
-		                                   "the new records of %s",
-		                                   zone->name, name)
-		                    : err->text);
+		step_progress(zone->step, "waiting: %s", err->text);
 		if (!step_sleep(zone->step, pause_ms, err))
 			return false;
 	}
+}
+
+static bool somebody_changed(struct zone *zone, const char *name, const struct value *now,
+                             const struct value *then, struct error *err)
+{
+	return fail(err, ERROR_DRIFT,
+	            "%s has %s now, where %s should be; somebody changed it, so it stays", name,
+	            zone_describe(zone->step->arena, now), zone_describe(zone->step->arena, then));
+}
+
+static bool await_servers(struct zone *zone, const char *name, const struct value *wanted,
+                          struct error *err)
+{
+	for (int64_t pause_ms = POLL_FIRST_MS;; pause_ms = longer(pause_ms)) {
+		const struct value *common;
+		struct value *now;
+		if (ask_every_server(zone, name, wanted, &common, err))
+			return true;
+		if (err->kind != ERROR_RETRY)
+			return false;
+		step_progress(zone->step, "waiting: %s", err->text);
+		if (!step_sleep(zone->step, pause_ms, err))
+			return false;
+		struct error ignored = {0};
+		if (pause_ms >= LOOK_AGAIN_MS && zone->provider->read &&
+		    zone->provider->read(zone, name, &now, &ignored) && !value_equal(now, wanted))
+			return somebody_changed(zone, name, now, wanted, err);
+	}
+}
+
+/* ---- Changing ---- */
+
+/* What became of a change: `sent` says whether it was acknowledged, err why not. */
+static bool look_up(struct zone *zone, const char *name, const struct value *expected,
+                    const struct value *wanted, bool sent, struct error *err)
+{
+	struct error problem = {0};
+	struct value *now;
+
+	if (!read_now(zone, name, &now, &problem)) {
+		if (sent)
+			*err = problem;
+		return false;
+	}
+	if (value_equal(now, wanted))
+		return true;
+	if (!sent && value_equal(now, expected) && err->kind == ERROR_RETRY)
+		return false;
+	return somebody_changed(zone, name, now, sent ? wanted : expected, err);
+}
+
+static bool replace(struct zone *zone, const char *name, const struct value *expected,
+                    const struct value *wanted, struct error *err)
+{
+	const struct dns_provider *provider = zone->provider;
+	struct value *now;
+
+	if (!provider->compares) {
+		if (!read_now(zone, name, &now, err))
+			return false;
+		if (value_equal(now, wanted))
+			return true;
+		if (!value_equal(now, expected))
+			return somebody_changed(zone, name, now, expected, err);
+	}
+	bool sent = provider->replace(zone, name, expected, wanted, err);
+	if (!sent) {
+		fail_at_provider(zone, err);
+		if (err->kind != ERROR_RETRY && err->kind != ERROR_DRIFT)
+			return false;
+	}
+	if ((!sent || !provider->compares) && !look_up(zone, name, expected, wanted, sent, err))
+		return false;
+	return !sent || !provider->settle || provider->settle(zone, err) ||
+	       fail_at_provider(zone, err);
+}
+
+/* What a person has to make, a line for each record. */
+static void tell_person(struct zone *zone, const char *name, const struct value *wanted)
+{
+	step_progress(zone->step, "at your DNS provider, give %s: %s", name,
+	              zone_describe(zone->step->arena, wanted));
+}
+
+bool zone_change(struct zone *zone, const char *name, const struct value *expected,
+                 const struct value *wanted, struct error *err)
+{
+	if (!zone->provider->replace)
+		tell_person(zone, name, wanted);
+	else if (!replace(zone, name, expected, wanted, err))
+		return false;
+	return await_servers(zone, name, wanted, err);
 }
