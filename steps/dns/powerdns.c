@@ -102,7 +102,7 @@ static bool add_set(struct zone *zone, const char *type, const struct value *set
 {
 	const struct value *list = value_get(set, "records");
 
-	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
+	for (const struct value *one = first_of(list); one; one = one->next) {
 		if (value_get_bool(one, "disabled", false))
 			return fail(err, ERROR_REFUSED,
 			            "%s has a disabled %s record, which a change would destroy; "

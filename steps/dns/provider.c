@@ -26,10 +26,7 @@ const struct dns_provider manual_provider = {
 };
 
 const struct dns_provider *const dns_providers[] = {
-	&rfc2136_provider,
-	&powerdns_provider,
-	&manual_provider,
-	NULL,
+	&rfc2136_provider, &powerdns_provider, &cloudflare_provider, &manual_provider, NULL,
 };
 
 const char *const dns_types[] = {"CNAME", "ALIAS", "A", "AAAA", NULL};
@@ -102,6 +99,11 @@ const char *dotted(struct arena *arena, const char *name)
 }
 
 /* ---- APIs ---- */
+
+struct value *first_of(const struct value *list)
+{
+	return list && list->kind == VALUE_LIST ? list->as.items.first : NULL;
+}
 
 void dns_api(struct api *api, struct zone *zone, const char *name)
 {

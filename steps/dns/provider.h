@@ -57,6 +57,9 @@ bool server_ask(struct arena *arena, const char *server, const char *name, struc
 void records_add(struct arena *arena, struct value *records, const char *type, int64_t ttl_s,
                  const char *value);
 
+/* The first item of a list that came from outside; NULL when it is none. */
+struct value *first_of(const struct value *list);
+
 /* What a connection says about the API: its ca_file, its name for errors. */
 void dns_api(struct api *api, struct zone *zone, const char *name);
 
