@@ -38,8 +38,8 @@ static const struct step_module *const modules[] = {
 };
 
 static const struct connection_kind *const connections[] = {
-	&dns_cloudflare,    &dns_manual,      &dns_powerdns, &dns_rfc2136,
-	&heroku_connection, &http_connection, NULL,
+	&dns_cloudflare, &dns_manual,        &dns_powerdns,    &dns_rfc2136,
+	&dns_route53,    &heroku_connection, &http_connection, NULL,
 };
 
 static const struct metric *const metrics[] = {

@@ -26,7 +26,8 @@ const struct dns_provider manual_provider = {
 };
 
 const struct dns_provider *const dns_providers[] = {
-	&rfc2136_provider, &powerdns_provider, &cloudflare_provider, &manual_provider, NULL,
+	&rfc2136_provider, &powerdns_provider, &cloudflare_provider,
+	&route53_provider, &manual_provider,   NULL,
 };
 
 const char *const dns_types[] = {"CNAME", "ALIAS", "A", "AAAA", NULL};
