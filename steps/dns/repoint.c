@@ -32,8 +32,12 @@ bool zone_repoint(struct step *step, const char *name, const char *to, bool *poi
 		return true;
 	if (!zone_open(&zone, step, name, err))
 		return err->kind == ERROR_PLAN; /* the zones of the plan are others */
-	if (!zone_read(&zone, name, &now, err))
-		return false;
+	if (!zone_read(&zone, name, &now, err)) {
+		if (err->kind != ERROR_REFUSED)
+			return false;
+		step_note(step, "%s", err->text); /* such as a proxied record: left to people */
+		return true;
+	}
 	const char *target = target_of(now);
 	if (!target)
 		return true;

@@ -182,6 +182,7 @@ static bool replace(struct zone *zone, const char *name, const struct value *exp
 	if (fine) {
 		fill_sections(name, expected, wanted, conditions, updates);
 		ldns_resolver_set_usevc(resolver, true); /* TCP: an answer is not lost in silence */
+		ldns_resolver_set_retry(resolver, 1);    /* looked up instead of sent again */
 		ldns_pkt *update = ldns_update_pkt_new(ldns_dname_new_frm_str(zone->name),
 		                                       LDNS_RR_CLASS_IN, conditions, updates, NULL);
 		ldns_pkt_set_random_id(update);

@@ -116,9 +116,17 @@ const char *zone_describe(struct arena *arena, const struct value *records)
 /* Whether what a server answers is what `wanted` should look like from there. */
 static bool shows(const struct value *answer, const struct value *wanted)
 {
-	if (!value_get(wanted, "ALIAS"))
-		return value_equal(answer, wanted);
-	return !value_get(answer, "CNAME") && (value_get(answer, "A") || value_get(answer, "AAAA"));
+	if (value_get(wanted, "ALIAS"))
+		return !value_get(answer, "CNAME") &&
+		       (value_get(answer, "A") || value_get(answer, "AAAA"));
+	for (const struct value *set = wanted->as.items.first; set; set = set->next) {
+		const struct value *its = value_get(answer, set->key);
+		bool any_ttl = value_get_bool(set, "mixed", false);
+		if (!value_equal(value_get(its, "values"), value_get(set, "values")) ||
+		    (!any_ttl && !value_equal(value_get(its, "ttl_s"), value_get(set, "ttl_s"))))
+			return false;
+	}
+	return answer->as.items.count == wanted->as.items.count;
 }
 
 /* Every server is asked, whatever the others said, so that each that is wrong is named. wanted
@@ -163,15 +171,46 @@ static bool ask_every_server(struct zone *zone, const char *name, const struct v
 	return agree;
 }
 
+/* A look that may be repeated for hours: what it allocates goes with it. */
+struct glance {
+	struct arena arena;
+	struct step step;
+	struct zone zone;
+};
+
+static struct zone *begin_glance(struct glance *glance, const struct zone *zone)
+{
+	glance->arena = (struct arena){0};
+	glance->step = *zone->step;
+	glance->step.arena = &glance->arena;
+	glance->zone = *zone;
+	glance->zone.step = &glance->step;
+	return &glance->zone;
+}
+
+/* Keeps what was learnt about the zone, and the records if there are any. */
+static void end_glance(struct glance *glance, struct zone *zone, struct value **records)
+{
+	struct arena *arena = zone->step->arena;
+
+	if (glance->zone.id != zone->id)
+		zone->id = arena_text(arena, glance->zone.id);
+	if (glance->zone.servers != zone->servers)
+		zone->servers = value_copy(arena, glance->zone.servers);
+	if (records && *records)
+		*records = value_copy(arena, *records);
+	arena_free(&glance->arena);
+}
+
 bool zone_ask_all(struct zone *zone, const char *name, struct value **records, struct error *err)
 {
+	struct glance glance;
 	const struct value *common;
+	bool agree = ask_every_server(begin_glance(&glance, zone), name, NULL, &common, err);
 
-	*records = NULL;
-	if (!ask_every_server(zone, name, NULL, &common, err))
-		return false;
-	*records = value_copy(zone->step->arena, common);
-	return true;
+	*records = agree ? value_copy(zone->step->arena, common) : NULL;
+	end_glance(&glance, zone, NULL);
+	return agree;
 }
 
 /* ---- Reading and waiting ---- */
@@ -209,8 +248,12 @@ static int64_t longer(int64_t pause_ms)
 bool zone_read(struct zone *zone, const char *name, struct value **records, struct error *err)
 {
 	for (int64_t pause_ms = POLL_FIRST_MS;; pause_ms = longer(pause_ms)) {
+		struct glance glance;
 		bool apart;
-		if (read_shown(zone, name, records, &apart, err))
+		*records = NULL;
+		bool shown = read_shown(begin_glance(&glance, zone), name, records, &apart, err);
+		end_glance(&glance, zone, records);
+		if (shown)
 			return true;
 		if (!apart || zone->step->looking)
 			return false;
@@ -228,23 +271,38 @@ static bool somebody_changed(struct zone *zone, const char *name, const struct v
 	            zone_describe(zone->step->arena, now), zone_describe(zone->step->arena, then));
 }
 
+/* False with *apart set while servers have something else; somebody_changed() where the provider
+ * has it too, which is asked only now and then. */
+static bool is_shown(struct zone *zone, const char *name, const struct value *wanted,
+                     bool ask_provider, bool *apart, struct error *err)
+{
+	const struct value *common;
+	struct value *now;
+	struct error ignored = {0};
+
+	*apart = false;
+	if (ask_every_server(zone, name, wanted, &common, err))
+		return true;
+	if (ask_provider && zone->provider->read &&
+	    zone->provider->read(zone, name, &now, &ignored) && !value_equal(now, wanted))
+		return somebody_changed(zone, name, now, wanted, err);
+	*apart = err->kind == ERROR_RETRY;
+	return false;
+}
+
 static bool await_servers(struct zone *zone, const char *name, const struct value *wanted,
                           struct error *err)
 {
 	for (int64_t pause_ms = POLL_FIRST_MS;; pause_ms = longer(pause_ms)) {
-		const struct value *common;
-		struct value *now;
-		if (ask_every_server(zone, name, wanted, &common, err))
-			return true;
-		if (err->kind != ERROR_RETRY)
-			return false;
+		struct glance glance;
+		bool apart, shown = is_shown(begin_glance(&glance, zone), name, wanted,
+		                             pause_ms >= LOOK_AGAIN_MS, &apart, err);
+		end_glance(&glance, zone, NULL);
+		if (shown || !apart)
+			return shown;
 		step_progress(zone->step, "waiting: %s", err->text);
 		if (!step_sleep(zone->step, pause_ms, err))
 			return false;
-		struct error ignored = {0};
-		if (pause_ms >= LOOK_AGAIN_MS && zone->provider->read &&
-		    zone->provider->read(zone, name, &now, &ignored) && !value_equal(now, wanted))
-			return somebody_changed(zone, name, now, wanted, err);
 	}
 }
 
@@ -256,8 +314,11 @@ static bool look_up(struct zone *zone, const char *name, const struct value *exp
 {
 	struct error problem = {0};
 	struct value *now;
+	/* Where only the servers know, they have to come to agree first. */
+	bool known = zone->provider->read ? read_now(zone, name, &now, &problem)
+	                                  : zone_read(zone, name, &now, &problem);
 
-	if (!read_now(zone, name, &now, &problem)) {
+	if (!known) {
 		if (sent)
 			*err = problem;
 		return false;
