@@ -76,6 +76,7 @@ static bool read_sets(struct zone *zone, const char *name, const struct value **
 	struct value *answer;
 	struct door door;
 
+	*sets = NULL;
 	open_door(&door, zone, "GET", api_path(arena, "?rrset_name=%s", dotted(arena, name)));
 	if (!api_read(&door.api, &door.call, &response, err))
 		return false;
@@ -116,7 +117,7 @@ static bool add_set(struct zone *zone, const char *type, const struct value *set
 
 static bool read(struct zone *zone, const char *name, struct value **records, struct error *err)
 {
-	const struct value *sets;
+	const struct value *sets = NULL;
 
 	*records = value_map(zone->step->arena);
 	if (!read_sets(zone, name, &sets, err))
@@ -133,7 +134,7 @@ static bool find_servers(struct zone *zone, struct error *err)
 {
 	struct arena *arena = zone->step->arena;
 	struct value *servers = value_list(arena), *found = value_map(arena);
-	const struct value *sets;
+	const struct value *sets = NULL;
 
 	if (!read_sets(zone, zone->name, &sets, err))
 		return false;

@@ -166,7 +166,7 @@ static bool find_by_name(struct zone *zone, struct error *err)
 {
 	struct arena *arena = zone->step->arena;
 	const char *name = dotted(arena, zone->name);
-	const struct value *answer;
+	const struct value *answer = NULL;
 	size_t count = 0;
 
 	if (!get(zone, api_path(arena, VERSION "/hostedzonesbyname?dnsname=%s&maxitems=100", name),
@@ -207,7 +207,7 @@ static bool find_servers(struct zone *zone, struct error *err)
 {
 	struct arena *arena = zone->step->arena;
 	struct value *servers = value_list(arena);
-	const struct value *answer;
+	const struct value *answer = NULL;
 
 	if (!find_zone(zone, err) || !get(zone, api_path(arena, VERSION "/hostedzone/%s", zone->id),
 	                                  "GetHostedZoneResponse", &answer, err))
@@ -266,7 +266,7 @@ static bool list_sets(struct zone *zone, const char *name, struct value **sets, 
 
 	*sets = value_list(arena);
 	for (int page = 0; path; page++) {
-		const struct value *answer;
+		const struct value *answer = NULL;
 		if (page == PAGES_MAX)
 			return fail(err, ERROR_FAILED, "the list of the records of %s has no end",
 			            name);
@@ -387,7 +387,7 @@ static bool replace(struct zone *zone, const char *name, const struct value *exp
 {
 	struct arena *arena = zone->step->arena;
 	struct value *sets, *now = value_map(arena);
-	const struct value *answer;
+	const struct value *answer = NULL;
 	struct http_response response;
 	struct door door;
 
@@ -413,7 +413,7 @@ static bool settle(struct zone *zone, struct error *err)
 		api_path(zone->step->arena, VERSION "/change/%s", zone->change ? zone->change : "");
 
 	for (;;) {
-		const struct value *answer;
+		const struct value *answer = NULL;
 		if (!get(zone, path, "GetChangeResponse", &answer, err))
 			return false;
 		const char *status =

@@ -97,25 +97,31 @@ static bool check_answer(const char *server, const char *name, const ldns_pkt *a
 	return true;
 }
 
-static bool ask_type(struct arena *arena, ldns_resolver *resolver, const char *server,
-                     const char *name, size_t which, struct value *records, struct error *err)
+struct question {
+	struct arena *arena;
+	ldns_resolver *resolver;
+	const char *server, *name;
+};
+
+static bool ask_type(const struct question *question, size_t which, struct value *records,
+                     struct error *err)
 {
-	ldns_rdf *owner = ldns_dname_new_frm_str(name);
+	ldns_rdf *owner = ldns_dname_new_frm_str(question->name);
 	ldns_pkt *answer = NULL;
 	bool fine = false;
 
-	ldns_status status = ldns_resolver_query_status(&answer, resolver, owner, types[which].type,
-	                                                LDNS_RR_CLASS_IN, 0);
+	ldns_status status = ldns_resolver_query_status(&answer, question->resolver, owner,
+	                                                types[which].type, LDNS_RR_CLASS_IN, 0);
 	if (status != LDNS_STATUS_OK || !answer)
-		fail(err, ERROR_RETRY, "name server %s gives no answer for %s: %s", server, name,
-		     ldns_get_errorstr_by_id(status));
+		fail(err, ERROR_RETRY, "name server %s gives no answer for %s: %s",
+		     question->server, question->name, ldns_get_errorstr_by_id(status));
 	else
-		fine = check_answer(server, name, answer, err);
+		fine = check_answer(question->server, question->name, answer, err);
 	if (fine) {
 		ldns_rr_list *found = ldns_pkt_rr_list_by_name_and_type(
 			answer, owner, types[which].type, LDNS_SECTION_ANSWER);
 		if (found)
-			describe_set(arena, types[which].name, found, records);
+			describe_set(question->arena, types[which].name, found, records);
 		ldns_rr_list_deep_free(found);
 	}
 	ldns_pkt_free(answer);
@@ -126,12 +132,15 @@ static bool ask_type(struct arena *arena, ldns_resolver *resolver, const char *s
 bool server_ask(struct arena *arena, const char *server, const char *name, struct value **records,
                 struct error *err)
 {
-	ldns_resolver *resolver = server_open(server, err);
-	bool fine = resolver != NULL;
+	struct question question = {.arena = arena,
+	                            .resolver = server_open(server, err),
+	                            .server = server,
+	                            .name = name};
+	bool fine = question.resolver != NULL;
 
 	*records = value_map(arena);
 	for (size_t i = 0; fine && i < sizeof types / sizeof *types; i++)
-		fine = ask_type(arena, resolver, server, name, i, *records, err);
-	ldns_resolver_deep_free(resolver);
+		fine = ask_type(&question, i, *records, err);
+	ldns_resolver_deep_free(question.resolver);
 	return fine;
 }

@@ -271,22 +271,20 @@ static bool somebody_changed(struct zone *zone, const char *name, const struct v
 	            zone_describe(zone->step->arena, now), zone_describe(zone->step->arena, then));
 }
 
-/* False with *apart set while servers have something else; somebody_changed() where the provider
- * has it too, which is asked only now and then. */
+/* ERROR_RETRY while servers have something else; somebody_changed() where the provider has it too,
+ * which is asked only now and then. */
 static bool is_shown(struct zone *zone, const char *name, const struct value *wanted,
-                     bool ask_provider, bool *apart, struct error *err)
+                     bool ask_provider, struct error *err)
 {
 	const struct value *common;
 	struct value *now;
 	struct error ignored = {0};
 
-	*apart = false;
 	if (ask_every_server(zone, name, wanted, &common, err))
 		return true;
 	if (ask_provider && zone->provider->read &&
 	    zone->provider->read(zone, name, &now, &ignored) && !value_equal(now, wanted))
 		return somebody_changed(zone, name, now, wanted, err);
-	*apart = err->kind == ERROR_RETRY;
 	return false;
 }
 
@@ -295,10 +293,10 @@ static bool await_servers(struct zone *zone, const char *name, const struct valu
 {
 	for (int64_t pause_ms = POLL_FIRST_MS;; pause_ms = longer(pause_ms)) {
 		struct glance glance;
-		bool apart, shown = is_shown(begin_glance(&glance, zone), name, wanted,
-		                             pause_ms >= LOOK_AGAIN_MS, &apart, err);
+		bool shown = is_shown(begin_glance(&glance, zone), name, wanted,
+		                      pause_ms >= LOOK_AGAIN_MS, err);
 		end_glance(&glance, zone, NULL);
-		if (shown || !apart)
+		if (shown || err->kind != ERROR_RETRY)
 			return shown;
 		step_progress(zone->step, "waiting: %s", err->text);
 		if (!step_sleep(zone->step, pause_ms, err))
