@@ -100,6 +100,11 @@ const char *decode_nearest_step(struct decoder *decoder, const char *name)
 	return nearest.best;
 }
 
+bool decode_as_written(const struct decoder *decoder)
+{
+	return decoder->options && decoder->options->as_written;
+}
+
 /* ---- References ---- */
 
 static const struct value *use_input(struct decoder *decoder, const struct reference *reference,
@@ -112,7 +117,7 @@ static const struct value *use_input(struct decoder *decoder, const struct refer
 		nearest_try(&nearest, plan->inputs[i].name);
 		if (strcmp(plan->inputs[i].name, reference->name) != 0)
 			continue;
-		if (!plan->inputs[i].value)
+		if (!plan->inputs[i].value && !decode_as_written(decoder))
 			problems_add(decoder->problems, at,
 			             "input %s has no value; give it a default, or --set %s=VALUE",
 			             reference->name, reference->name);
@@ -415,6 +420,8 @@ bool decode_duration(struct decoder *decoder, const struct value *map, const cha
 	if (!given)
 		return false;
 	struct value *value = decode_value(decoder, given, false);
+	if (decode_as_written(decoder) && decode_has_reference(value))
+		return false;
 	struct value *accepted = field_accept(&field, value, decoder->arena, &err);
 	if (accepted)
 		*duration_ms = accepted->as.number;

@@ -49,6 +49,9 @@ extern const struct key plan_keys[], step_keys[], condition_keys[], input_keys[]
 bool decode_keys(struct decoder *decoder, const struct value *map, const struct key *keys,
                  const char *of);
 
+/* The plan is read as written: see plan_options. */
+bool decode_as_written(const struct decoder *decoder);
+
 /* A copy with inputs and ${each} put in. References to steps and secrets stay; they are checked,
  * and make an edge. */
 struct value *decode_value(struct decoder *decoder, const struct value *value,

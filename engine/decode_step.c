@@ -96,6 +96,8 @@ static bool decide_if(struct decoder *decoder, const struct value *condition)
 
 	if (value->kind == VALUE_BOOL)
 		return value->as.truth;
+	if (decode_as_written(decoder) && decode_has_reference(value))
+		return true;
 	if (input && value_get(value, "equals")) {
 		const struct plan *plan = decoder->plan;
 		for (size_t i = 0; i < plan->input_count; i++)
@@ -119,13 +121,16 @@ static void decode_presence(struct decoder *decoder, struct declaration *declara
 		declaration->included = decide_if(decoder, condition);
 	if (each) {
 		declaration->each = decode_value(decoder, each, false);
-		if (declaration->each->kind != VALUE_LIST) {
+		bool open = decode_as_written(decoder) && decode_has_reference(declaration->each);
+		if (declaration->each->kind != VALUE_LIST && !open) {
 			problems_add(
 				decoder->problems, each->at,
 				"`for_each` takes a list, such as ${inputs.NAME} of a list input");
 			declaration->each = NULL;
 		}
 	}
+	if (decode_as_written(decoder))
+		return;
 	if (declaration->each)
 		declaration->count = declaration->each->as.items.count;
 	if (!declaration->included)
@@ -332,6 +337,7 @@ static void decode_instance(struct decoder *decoder, struct declaration *declara
 {
 	*step = decoder->defaults;
 	step->name = step->id = declaration->name;
+	step->written = declaration->map;
 	step->each = each;
 	if (each) {
 		struct text item = {.limit = 300};
@@ -359,17 +365,40 @@ static void decode_left_out(struct decoder *decoder, struct declaration *declara
 	                many && !first ? value_text(decoder->arena, "each") : first, &unused);
 }
 
+/* One step, whatever `if` and `for_each` say. */
+static void decode_once(struct decoder *decoder, struct declaration *declaration)
+{
+	struct plan_step *step = &decoder->steps[decoder->step_count++];
+
+	*step = decoder->defaults;
+	step->name = step->id = declaration->name;
+	step->written = declaration->map;
+	step->each = declaration->each;
+	step->left_out = !declaration->included;
+	decoder->at = declaration;
+	if (value_get(declaration->map, "for_each"))
+		decoder->each = value_text(decoder->arena, "${each}");
+	decode_step(decoder, declaration->map, step);
+	decoder->at = NULL;
+	decoder->each = NULL;
+}
+
 static void decode_instances(struct decoder *decoder, struct declaration *declaration)
 {
 	const struct value *each = declaration->each ? declaration->each->as.items.first : NULL;
 
 	declaration->first = decoder->step_count;
+	if (decode_as_written(decoder)) {
+		decode_once(decoder, declaration);
+		return;
+	}
 	if (declaration->count == 0)
 		decode_left_out(decoder, declaration);
 	for (size_t i = 0; i < declaration->count; i++, each = each ? each->next : NULL)
 		decode_instance(decoder, declaration, each, &decoder->steps[decoder->step_count++]);
 }
 
+/* Fills what every step begins with. */
 static void decode_defaults(struct decoder *decoder)
 {
 	const struct value *map = value_get(decoder->plan->root, "defaults");
@@ -392,6 +421,9 @@ void decode_steps(struct decoder *decoder)
 	size_t count = 0;
 
 	decode_defaults(decoder);
+	struct plan_step *defaults = arena_alloc(decoder->arena, sizeof *defaults);
+	*defaults = decoder->defaults;
+	decoder->plan->defaults = defaults;
 	for (size_t i = 0; i < decoder->declaration_count; i++) {
 		decode_presence(decoder, &decoder->declarations[i]);
 		count += decoder->declarations[i].count;

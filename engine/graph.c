@@ -181,6 +181,14 @@ static void name_cycles(const struct graph *graph, const size_t *missing)
 	}
 }
 
+/* A plan that is only compared is laid out all the same: what waits for itself comes last. */
+static void place_rest(const struct graph *graph, const size_t *missing, size_t placed)
+{
+	for (size_t i = 0; i < graph->decoder->step_count; i++)
+		if (missing[i] > 0)
+			graph->position[i] = placed++;
+}
+
 static void lay_out(const struct graph *graph, const struct users *users)
 {
 	struct decoder *decoder = graph->decoder;
@@ -223,10 +231,13 @@ bool graph_order(struct decoder *decoder)
 
 	draw_edges(&graph);
 	struct users users = invert(&graph);
-	if (sort(&graph, &users, missing) < count) {
+	size_t placed = sort(&graph, &users, missing);
+	if (placed < count) {
 		name_cycles(&graph, missing);
-		return false;
+		if (!decode_as_written(decoder))
+			return false;
+		place_rest(&graph, missing, placed);
 	}
 	lay_out(&graph, &users);
-	return true;
+	return placed == count;
 }

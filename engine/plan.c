@@ -186,9 +186,10 @@ static bool decode(struct plan *plan, const struct plan_options *options, struct
 	decode_declarations(&decoder);
 	decode_rest_of_head(&decoder);
 	decode_steps(&decoder);
-	if (!graph_order(&decoder))
-		return false;
+	bool ordered = graph_order(&decoder);
 	make_index(plan);
+	if (!ordered)
+		return false;
 	check_whole(plan, problems);
 	return problems->count == 0;
 }

@@ -68,8 +68,10 @@ struct plan_step {
 	const char *id;   /* unique: "move-domain[www.example.com]", or the name when there is no
 	                     for_each */
 	const char *name; /* its key in the plan */
-	const struct value *each; /* the item of for_each, or NULL */
-	const char *title;        /* NULL when the plan gives none */
+	const struct value *each;    /* the item of for_each, or NULL; as written: all of it */
+	const struct value *written; /* its map in the document */
+	bool left_out;               /* by `if`; only in a plan read as written */
+	const char *title;           /* NULL when the plan gives none */
 	const struct step_module *module;
 	const struct value
 		*with; /* MAP; inputs and ${each} put in, ${steps.} and ${secrets.} still there */
@@ -110,7 +112,8 @@ struct plan {
 	const struct value *notify;                  /* as written, or NULL */
 	const char *downtime_begins, *downtime_ends; /* names of steps, or NULL */
 	int64_t downtime_budget_ms;
-	struct plan_step *steps; /* in topological order (order 0, 1, ...) */
+	const struct plan_step *defaults; /* timeout, retry, on_failure of steps that say nothing */
+	struct plan_step *steps;          /* in topological order (order 0, 1, ...) */
 	size_t step_count;
 	struct plan_step **by_id, **by_name; /* sorted, for plan_find() */
 	char digest[65]; /* BLAKE2b-256 of the canonical document and the inputs, hexadecimal */
@@ -136,6 +139,10 @@ void problems_free(struct problems *problems);
 struct plan_options {
 	const struct value *inputs; /* MAP, or NULL */
 	const char *directory;      /* instead of the file's own; NULL */
+	/* For readers who compare and never run: one step for each that is written, whatever
+	 * `for_each` and `if` say; ${each} and inputs without a value stay references. After
+	 * problems the plan holds what could be read. */
+	bool as_written;
 };
 
 /* Reads and checks everything, offline. False when there is any problem. The plan owns all it

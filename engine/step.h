@@ -85,6 +85,11 @@ struct step_module {
 	 */
 	const char *const *subjects, *const *reads;
 
+	/* What it changes besides, without the last word on it. Both lists and `reads` also make
+	 * the blast radius of `plan diff REV..REV`, offline: there an output that has the name of a
+	 * field is taken to give what the field says. NULL-ended. */
+	const char *const *touches;
+
 	/* Rules across fields that the table cannot say, offline, on `with` as written (references
 	 * to steps are UNKNOWN). May be NULL. */
 	bool (*check)(const struct value *with, struct error *err);

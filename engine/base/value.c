@@ -335,17 +335,37 @@ bool value_equal(const struct value *a, const struct value *b)
 	return false;
 }
 
+/* Characters that are not seen, or that turn the direction of those around them: with them a text
+ * looks like another one. U+200B-200F, 2028-202E, 2060-2069, FEFF. */
+static bool is_unseen(const unsigned char *c)
+{
+	if (c[0] == 0xe2 && c[1] == 0x80)
+		return (c[2] >= 0x8b && c[2] <= 0x8f) || (c[2] >= 0xa8 && c[2] <= 0xae);
+	if (c[0] == 0xe2 && c[1] == 0x81)
+		return c[2] >= 0xa0 && c[2] <= 0xa9;
+	return c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf;
+}
+
+static void print_unseen(const unsigned char *c, struct text *out)
+{
+	text_format(out, "\\u%04x", (c[0] & 0xfu) << 12 | (c[1] & 0x3fu) << 6 | (c[2] & 0x3fu));
+}
+
 static void print_text(const char *string, struct text *out)
 {
 	for (const unsigned char *c = (const unsigned char *)string; *c; c++) {
-		if (*c == '\n')
+		if (*c == '\n') {
 			text_add(out, "\\n");
-		else if (*c < 0x20 || *c == 0x7f)
+		} else if (*c < 0x20 || *c == 0x7f) {
 			text_format(out, "\\x%02x", *c);
-		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+		} else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) {
 			text_format(out, "\\x%02x", *++c); /* C1 controls also steer terminals */
-		else
+		} else if (is_unseen(c)) {
+			print_unseen(c, out);
+			c += 2;
+		} else {
 			text_put(out, (const char *)c, 1);
+		}
 	}
 }
 

@@ -113,6 +113,7 @@ const struct step_module heroku_addon_destroyed = {
 	.traits = STEP_IRREVERSIBLE | STEP_DESTROYS,
 	.fields = fields,
 	.subjects = (const char *const[]){"heroku/addon/${addon}", NULL},
+	.touches = (const char *const[]){"heroku/app/${app}/addons", NULL},
 	.check = check,
 	.observe = observe,
 	.plan = plan,

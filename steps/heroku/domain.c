@@ -330,6 +330,8 @@ const struct step_module heroku_domain = {
 	.fields = fields,
 	.outputs = outputs,
 	.subjects = (const char *const[]){"heroku/domain/${domain}", NULL},
+	.touches = (const char *const[]){"heroku/app/${from}/domains", "heroku/app/${to}/domains",
+                                         NULL},
 	.observe = observe,
 	.plan = plan,
 	.apply = apply,

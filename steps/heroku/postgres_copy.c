@@ -342,6 +342,7 @@ const struct step_module heroku_postgres_copy = {
 	.outputs = outputs,
 	.subjects = (const char *const[]){"heroku/addon/${addon}", NULL},
 	.reads = (const char *const[]){"heroku/app/${from_app}/database", NULL},
+	.touches = (const char *const[]){"heroku/app/${app}/addons", NULL},
 	.observe = observe,
 	.plan = plan,
 	.apply = apply,

@@ -348,6 +348,7 @@ const struct step_module heroku_postgres_follower = {
 	.outputs = outputs,
 	.subjects = (const char *const[]){"heroku/addon/${database}/following", NULL},
 	.reads = (const char *const[]){"heroku/app/${leader_app}/database", NULL},
+	.touches = (const char *const[]){"heroku/app/${app}/addons", NULL},
 	.observe = observe,
 	.plan = plan,
 	.apply = apply,

@@ -113,6 +113,7 @@ const struct step_module http_check = {
 	.name = "http.check",
 	.text = "Asks for a URL and looks at status and headers of the answer.",
 	.traits = STEP_READ_ONLY,
+	.reads = (const char *const[]){"http/url/${url}", NULL},
 	.fields = fields,
 	.observe = observe,
 	.plan = plan,
