@@ -144,7 +144,7 @@ static const char *const json_types[] = {
 	[VALUE_MAP] = "object",  [VALUE_SECRET] = "string", [VALUE_UNKNOWN] = NULL,
 };
 
-static struct value *schema_of_keys(struct arena *arena, const struct key *keys)
+struct value *schema_of_keys(struct arena *arena, const struct key *keys)
 {
 	struct value *map = typed(arena, "object"), *properties = value_map(arena);
 	struct value *required = value_list(arena);
