@@ -16,6 +16,7 @@ enum option_id {
 	OPTION_CERT,
 	OPTION_COLOR,
 	OPTION_DETAILED_EXITCODE,
+	OPTION_DIFF,
 	OPTION_FORMAT,
 	OPTION_HELP,
 	OPTION_INPUTS,
@@ -62,6 +63,7 @@ struct command {
 	const char *name;
 	const char *usage;                    /* "FILE [--json]" */
 	const char *text;                     /* one sentence */
+	const char *details;                  /* more for --help, lines; NULL */
 	int least, most;                      /* arguments beside the options */
 	enum option_id options[OPTION_COUNT]; /* ends with OPTION_NONE */
 	int (*run)(struct invocation *invocation);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* plan diff FILE: what each step would change in the live world. */
+/* plan diff FILE: what each step would change in the live world. With two revisions in the place of
+ * the file it is compared.c that answers. */
 #include "cmd/command.h"
+#include "cmd/compared.h"
 #include "cmd/report.h"
 #include "cmd/session.h"
 #include "cmd/show.h"
 #include "engine/base/clock.h"
+#include "steps/git/revision.h"
 
 #include <string.h>
 
@@ -125,6 +128,13 @@ static void show_json_diff(struct looks *looks, const struct walk_result *result
 	show_json(stdout, top);
 }
 
+static bool wants_json(const struct invocation *invocation)
+{
+	const char *format = invocation->text[OPTION_FORMAT];
+
+	return invocation->given[OPTION_JSON] || (format && strcmp(format, "json") == 0);
+}
+
 static int look(const struct invocation *invocation, struct session *session)
 {
 	struct looks looks = {.plan = session->plan};
@@ -154,7 +164,7 @@ static int look(const struct invocation *invocation, struct session *session)
 		code = EXIT_CHANGES;
 	if (result.error.kind == ERROR_PLAN && !result.failed)
 		code = command_fail(&result.error);
-	else if (invocation->given[OPTION_JSON])
+	else if (wants_json(invocation))
 		show_json_diff(&looks, &result);
 	else
 		show_text_diff(&looks, &result, invocation->color);
@@ -162,7 +172,7 @@ static int look(const struct invocation *invocation, struct session *session)
 	return code;
 }
 
-static int run(struct invocation *invocation)
+static int diff_live(struct invocation *invocation)
 {
 	struct plan plan;
 	struct session session = {0};
@@ -177,13 +187,68 @@ static int run(struct invocation *invocation)
 	return code;
 }
 
+static int bad_usage(const char *text)
+{
+	fprintf(stderr, "plan diff: %s\n", text);
+	return EXIT_BAD_USAGE;
+}
+
+/* What makes no sense for the one or the other kind of diff; NULL when all does. */
+static const char *find_misuse(const struct invocation *invocation, bool revisions)
+{
+	static const char *const formats[] = {"text", "json", "markdown"};
+	const char *format = invocation->text[OPTION_FORMAT];
+	bool known = !format;
+
+	for (size_t i = 0; i < 3 && !known; i++)
+		known = strcmp(format, formats[i]) == 0;
+	if (!known)
+		return "formats are text, markdown and json";
+	if (revisions && invocation->given[OPTION_THROUGH])
+		return "--through is for `plan diff FILE`, against the live world";
+	if (!revisions && format && strcmp(format, "markdown") == 0)
+		return "--format markdown is for two revisions: plan diff REV..REV [FILE]";
+	if (!revisions && invocation->argument_count > 1)
+		return "two revisions are written REV..REV, before the file; `plan diff --help` "
+		       "explains";
+	return NULL;
+}
+
+static int run(struct invocation *invocation)
+{
+	bool revisions = revisions_are_named(invocation->arguments[0]);
+	const char *misuse = find_misuse(invocation, revisions);
+
+	if (misuse)
+		return bad_usage(misuse);
+	return revisions ? compared_run(invocation) : diff_live(invocation);
+}
+
 const struct command command_diff = {
 	.name = "diff",
-	.usage = "FILE [--json] [--detailed-exitcode]",
-	.text = "Show what each step would change",
+	.usage = "FILE | REV..REV [FILE]",
+	.text = "Show what each step would change, or what changed in plans",
+	.details =
+		"FILE alone: what each step would change in the live world, as it is now.\n"
+		"\n"
+		"REV..REV: what changed in plans between two git revisions, offline and without\n"
+		"secrets. A revision is anything git takes: main, v1.2, HEAD~3, 1a2b3c4; :index "
+		"is\n"
+		"what is staged, :worktree the files as they lie there, untracked ones too.\n"
+		"  plan diff main..HEAD              two branches\n"
+		"  plan diff main...HEAD             from where HEAD left main: a pull request\n"
+		"  plan diff HEAD..:worktree         what is not committed\n"
+		"  plan diff HEAD..:index FILE       what is staged of one file\n"
+		"An omitted side is HEAD. Without FILE: every changed *.yaml and *.yml that holds\n"
+		"`plan: ` and a number at the margin, renamed ones together with what they were.\n"
+		"A file whose own name holds `..` is written with ./ in front.\n"
+		"\n"
+		"Exit codes: 0; with --detailed-exitcode 2 when there are differences; 64 when "
+		"the\n"
+		"new version of a plan is not valid (the differences are printed all the same).\n",
 	.least = 1,
-	.most = 1,
+	.most = 2,
 	.options = {OPTION_THROUGH, OPTION_DETAILED_EXITCODE, OPTION_SET, OPTION_INPUTS,
-                    OPTION_JSON, OPTION_COLOR},
+                    OPTION_FORMAT, OPTION_JSON, OPTION_COLOR},
 	.run = run,
 };

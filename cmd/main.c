@@ -31,7 +31,9 @@ const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_CERT] = {"cert", "FILE", "serve custom domains over HTTPS with this certificate"},
 	[OPTION_COLOR] = {"color", "WHEN", "auto, always or never"},
 	[OPTION_DETAILED_EXITCODE] = {"detailed-exitcode", NULL, "exit 2 when there are changes"},
-	[OPTION_FORMAT] = {"format", "FORMAT", "text, dot, mermaid or json"},
+	[OPTION_DIFF] = {"diff", NULL, "the schema of `plan diff REV..REV --json` instead"},
+	[OPTION_FORMAT] = {"format", "FORMAT",
+                           "diff: text, markdown or json; graph: text, dot, mermaid or json"},
 	[OPTION_HELP] = {"help", NULL, "show this help"},
 	[OPTION_INPUTS] = {"inputs", "FILE", "a JSON file of inputs"},
 	[OPTION_JOBS] = {"jobs", "N", "how many steps run at once (8)"},
@@ -76,6 +78,8 @@ static void print_command_help(const struct command *command, FILE *stream)
 		        24 - (int)strlen(option->name), option->argument ? option->argument : "",
 		        option->text);
 	}
+	if (command->details)
+		fprintf(stream, "\n%s", command->details);
 }
 
 static const struct command *find_command(const char *name)

@@ -5,6 +5,7 @@
 #include "cmd/show.h"
 #include "engine/base/json.h"
 #include "engine/base/text.h"
+#include "engine/compare.h"
 #include "engine/record.h"
 #include "steps/registry.h"
 
@@ -16,6 +17,8 @@ static int print_schema(struct invocation *invocation)
 		schema_reference(&steps_registry, &out);
 	else if (invocation->given[OPTION_JOURNAL])
 		json_write_pretty(record_schema(&invocation->arena), &out);
+	else if (invocation->given[OPTION_DIFF])
+		json_write_pretty(compare_schema(&invocation->arena), &out);
 	else
 		json_write_pretty(schema_plan(&invocation->arena, &steps_registry), &out);
 	fputs(text_string(&out), stdout);
@@ -25,9 +28,9 @@ static int print_schema(struct invocation *invocation)
 
 const struct command command_schema = {
 	.name = "schema",
-	.usage = "[--steps | --journal]",
+	.usage = "[--steps | --journal | --diff]",
 	.text = "Print the JSON schema of plans",
-	.options = {OPTION_STEPS, OPTION_JOURNAL},
+	.options = {OPTION_STEPS, OPTION_JOURNAL, OPTION_DIFF},
 	.run = print_schema,
 };
 

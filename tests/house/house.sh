@@ -48,9 +48,10 @@ words)
 	;;
 schemas)
 	"$plan" schema | cmp - schemas/plan.schema.json && "$plan" schema --steps | cmp - schemas/steps.md &&
-		"$plan" schema --journal | cmp - schemas/journal.schema.json ||
+		"$plan" schema --journal | cmp - schemas/journal.schema.json &&
+		"$plan" schema --diff | cmp - schemas/diff.schema.json ||
 		{ echo "write them anew: plan schema >schemas/plan.schema.json; plan schema --steps >schemas/steps.md;" \
-			"plan schema --journal >schemas/journal.schema.json"; exit 1; }
+			"plan schema --journal >schemas/journal.schema.json; plan schema --diff >schemas/diff.schema.json"; exit 1; }
 	;;
 shell_free)
 	complain "no shell is ever started" "$(nm -D --undefined-only "$plan" | grep -wE 'system|popen')"

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* plan diff REV..REV: plans of two git revisions compared, and how that is shown. */
+#ifndef PLAN_COMPARED_H
+#define PLAN_COMPARED_H
+
+#include "cmd/command.h"
+#include "engine/compare.h"
+
+/* One plan file; index 0 is the old side, 1 the new one. */
+struct compared_plan {
+	const char *path[2]; /* safe to show */
+	bool present[2];
+	const char *status; /* added, removed, renamed, changed, unchanged */
+	struct problems problems[2];
+	struct plan plan[2];
+	struct comparison comparison;
+	struct compared_plan *next;
+};
+
+struct compared {
+	struct arena *arena;
+	const char *range;       /* "main..HEAD", as on the command line, safe to show */
+	const char *file;        /* the one that was asked for, or NULL */
+	const char *revision[2]; /* safe to show */
+	const char *commit[2];   /* "" for the index and the working tree */
+	struct compared_plan *first;
+	size_t plans, differences, effects[EFFECT_COUNT];
+	size_t invalid[2]; /* plans with problems on a side */
+};
+
+/* The command, for the arguments of `plan diff` that name revisions. */
+int compared_run(struct invocation *invocation);
+
+void compared_text(const struct compared *compared, bool color);
+void compared_markdown(const struct compared *compared);
+
+/* Shortens two long values, but keeps where they differ. Either may be NULL. */
+void compared_shorten(struct arena *arena, const char **from, const char **to);
+
+/* "main (1a2b3c4)". */
+const char *compared_revision(const struct compared *compared, int side);
+
+/* The path for people: "old.yaml -> new.yaml" when it was renamed. */
+const char *compared_path(const struct compared *compared, const struct compared_plan *plan);
+
+/* The row of an overview: what it counts, in words. */
+struct compared_row {
+	const char *title;
+	const char *text[2];
+};
+
+enum { COMPARED_ROWS = 9 };
+
+/* Fills COMPARED_ROWS rows. */
+void compared_rows(const struct compared *compared, const struct compared_plan *plan,
+                   struct compared_row *rows);
+
+#endif
