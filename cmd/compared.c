@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SHORT ((size_t)300) /* bytes of one value that people are shown */
+
 /* ---- Which files are plans ---- */
 
 /* `plan: 1` at the margin, the key perhaps in quotes: what every plan has, and other YAML has not.
@@ -184,6 +186,14 @@ const char *compared_path(const struct compared *compared, const struct compared
 	               : arena_printf(compared->arena, "%s -> %s", plan->path[0], plan->path[1]);
 }
 
+bool compared_is_readable(const struct compared_plan *plan)
+{
+	for (int side = 0; side < 2; side++)
+		if (plan->present[side] && !plan->comparison.overview[side].readable)
+			return false;
+	return true;
+}
+
 /* Bytes from begin to end, not cutting a character in two. */
 static const char *cut(struct arena *arena, const char *text, size_t begin, size_t end)
 {
@@ -198,19 +208,29 @@ static const char *cut(struct arena *arena, const char *text, size_t begin, size
 	                    end < length ? arena_printf(arena, "... (%zu bytes)", length) : "");
 }
 
-void compared_shorten(struct arena *arena, const char **from, const char **to)
+const char *compared_shorten(struct arena *arena, const char *text)
 {
-	const size_t most = 300, before = 40;
+	return text && strlen(text) > SHORT ? cut(arena, text, 0, SHORT) : text;
+}
+
+struct difference compared_shortened(struct arena *arena, const struct difference *difference)
+{
+	struct difference out = *difference;
+	const size_t before = 40;
 	size_t same = 0;
 
-	if (*from && *to && (strlen(*from) > most || strlen(*to) > most))
-		while ((*from)[same] && (*from)[same] == (*to)[same])
+	out.subject = compared_shorten(arena, out.subject);
+	out.what = compared_shorten(arena, out.what);
+	out.names = compared_shorten(arena, out.names);
+	if (out.from && out.to && (strlen(out.from) > SHORT || strlen(out.to) > SHORT))
+		while (out.from[same] && out.from[same] == out.to[same])
 			same++;
 	size_t begin = same > before ? same - before : 0;
-	if (*from && (begin || strlen(*from) > most))
-		*from = cut(arena, *from, begin, begin + most);
-	if (*to && (begin || strlen(*to) > most))
-		*to = cut(arena, *to, begin, begin + most);
+	if (out.from && (begin || strlen(out.from) > SHORT))
+		out.from = cut(arena, out.from, begin, begin + SHORT);
+	if (out.to && (begin || strlen(out.to) > SHORT))
+		out.to = cut(arena, out.to, begin, begin + SHORT);
+	return out;
 }
 
 static const char *number(struct arena *arena, size_t count)

@@ -34,14 +34,21 @@ int compared_run(struct invocation *invocation);
 void compared_text(const struct compared *compared, bool color);
 void compared_markdown(const struct compared *compared);
 
-/* Shortens two long values, but keeps where they differ. Either may be NULL. */
-void compared_shorten(struct arena *arena, const char **from, const char **to);
+/* The same difference with nothing in it too long to read; long values are cut where they are the
+ * same. */
+struct difference compared_shortened(struct arena *arena, const struct difference *difference);
+
+/* A text of at most 300 bytes and a few words; NULL stays NULL. */
+const char *compared_shorten(struct arena *arena, const char *text);
 
 /* "main (1a2b3c4)". */
 const char *compared_revision(const struct compared *compared, int side);
 
 /* The path for people: "old.yaml -> new.yaml" when it was renamed. */
 const char *compared_path(const struct compared *compared, const struct compared_plan *plan);
+
+/* Whether the parts of both sides could be made out, or there is no such file on one. */
+bool compared_is_readable(const struct compared_plan *plan);
 
 /* The row of an overview: what it counts, in words. */
 struct compared_row {

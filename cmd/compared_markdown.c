@@ -11,9 +11,10 @@
 
 #define BYTES_MOST 60000   /* a byte is at most a character; GitHub takes 65,536 characters */
 #define SUMMARY_MOST 16000 /* of it for the list of plans */
-#define ENDING 400         /* kept free for the line that says what was left out */
-#define PLAN_LEAST 1200    /* with less room than this a plan is left out whole */
+#define ENDING 900         /* kept free for the line that says what was left out */
+#define PLAN_LEAST 2500    /* with less room than this a plan is left out whole */
 #define PROBLEMS_MOST 20
+#define SUBJECTS_MOST 5
 
 /* ---- Code spans ---- */
 
@@ -54,35 +55,35 @@ static void words_or_code(struct text *out, const char *before, const char *word
 
 /* ---- Lines ---- */
 
-static void difference_line(struct text *out, const struct difference *difference)
+static void difference_line(struct text *out, const struct difference *whole)
 {
 	static const char *const words[] = {"added", "removed", "changed"};
 	static const char *const effects[] = {"", "**loosened** ", "tightened "};
 	struct arena arena = {0};
-	const char *from = difference->from, *to = difference->to;
+	const struct difference one = compared_shortened(&arena, whole);
+	bool values = one.from || one.to;
 
-	compared_shorten(&arena, &from, &to);
-	text_format(out, "- %s", effects[difference->effect]);
-	if (difference->kind != DIFFERENCE_CHANGED)
-		text_format(out, "%s ", words[difference->kind]);
-	if (difference->subject)
-		code(out, difference->subject);
-	if (difference->what)
-		words_or_code(out, difference->subject ? ", " : "", difference->what);
+	text_format(out, "- %s%s", effects[one.effect], one.destroys ? "**now destroyed** " : "");
+	if (one.kind != DIFFERENCE_CHANGED)
+		text_format(out, "%s ", words[one.kind]);
+	if (one.subject)
+		code(out, one.subject);
+	if (one.what)
+		words_or_code(out, one.subject ? ", " : "", one.what);
 	text_add(out, ": ");
-	if (from)
-		code(out, from);
-	if (from && to)
+	if (one.from)
+		code(out, one.from);
+	if (one.from && one.to)
 		text_add(out, " → ");
-	if (to)
-		code(out, to);
-	if (difference->note)
-		text_format(out, "%s%s", from || to ? " (" : "", difference->note);
-	if (difference->note && difference->names) {
+	if (one.to)
+		code(out, one.to);
+	if (one.note)
+		text_format(out, "%s%s", values ? " (" : "", one.note);
+	if (one.note && one.names) {
 		text_add(out, " ");
-		code(out, difference->names);
+		code(out, one.names);
 	}
-	text_add(out, difference->note && (from || to) ? ")\n" : "\n");
+	text_add(out, one.note && values ? ")\n" : "\n");
 	arena_free(&arena);
 }
 
@@ -160,7 +161,8 @@ static void put_other_side(const struct comparison *comparison, struct text *out
 
 	if (!overview->readable)
 		return;
-	text_format(&line, "\nNothing can be compared. The %s version:\n\n", side ? "new" : "old");
+	text_format(&line, "\nNothing can be compared. What the %s version does:\n\n",
+	            side ? "new" : "old");
 	if (overview->point_names[0]) {
 		text_add(&line, "- points of no return: ");
 		code(&line, overview->point_names);
@@ -182,20 +184,13 @@ static void put_other_side(const struct comparison *comparison, struct text *out
 	text_free(&line);
 }
 
-static bool is_comparable(const struct comparison *comparison)
-{
-	for (int side = 0; side < 2; side++)
-		if (comparison->overview[side].present && !comparison->overview[side].readable)
-			return false;
-	return true;
-}
-
 static void put_hint(const struct compared *compared, const struct compared_plan *plan,
                      struct text *out)
 {
 	struct arena arena = {0};
 
-	code(out, arena_printf(&arena, "plan diff %.80s %.160s", compared->range, plan->path[1]));
+	code(out, arena_printf(&arena, "plan diff %s %s", compared_shorten(&arena, compared->range),
+	                       compared_shorten(&arena, plan->path[1])));
 	arena_free(&arena);
 }
 
@@ -203,7 +198,7 @@ static void put_plan(const struct compared *compared, const struct compared_plan
                      struct text *out, size_t most)
 {
 	const struct comparison *comparison = &plan->comparison;
-	bool comparable = is_comparable(comparison);
+	bool comparable = compared_is_readable(plan);
 	struct text head = {0};
 
 	text_add(&head, "\n### ");
@@ -256,30 +251,51 @@ static void put_counts(struct text *out, size_t differences, const size_t *effec
 		text_format(out, ", %zu tightened", effects[EFFECT_TIGHTENED]);
 }
 
+/* The subjects of one topic and kind: what nobody should overlook. */
+static void put_subjects(const struct comparison *comparison, enum topic topic,
+                         enum difference_kind kind, const char *words, struct text *line)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < comparison->count; i++) {
+		const struct difference *one = &comparison->list[i];
+		bool wanted = one->topic == topic &&
+		              (topic == TOPIC_REACH ? one->destroys : one->kind == kind);
+		if (!wanted || count++ >= SUBJECTS_MOST)
+			continue;
+		text_add(line, count == 1 ? words : ", ");
+		code(line, compared_shorten(comparison->arena, one->subject));
+	}
+	if (count > SUBJECTS_MOST)
+		text_format(line, " and %zu more", count - SUBJECTS_MOST);
+}
+
 static void summary_line(const struct compared *compared, const struct compared_plan *plan,
                          struct text *line)
 {
-	const struct overview *old = &plan->comparison.overview[0],
-			      *new = &plan->comparison.overview[1];
+	const struct comparison *comparison = &plan->comparison;
 
 	text_add(line, "- ");
 	code(line, compared_path(compared, plan));
 	text_format(line, " (%s): ", plan->status);
-	put_counts(line, plan->comparison.count, plan->comparison.effects);
-	if (old->points_of_no_return != new->points_of_no_return)
-		text_format(line, ", **points of no return %zu → %zu**", old->points_of_no_return,
-		            new->points_of_no_return);
-	if (old->reached[REACH_DESTROYED] != new->reached[REACH_DESTROYED])
-		text_format(line, ", **things destroyed %zu → %zu**", old->reached[REACH_DESTROYED],
-		            new->reached[REACH_DESTROYED]);
+	if (compared_is_readable(plan))
+		put_counts(line, comparison->count, comparison->effects);
+	else
+		text_add(line, "cannot be compared");
+	put_subjects(comparison, TOPIC_REACH, DIFFERENCE_ADDED, "; **now destroyed:** ", line);
+	put_subjects(comparison, TOPIC_NO_RETURN, DIFFERENCE_ADDED,
+	             "; **new point of no return:** ", line);
+	put_subjects(comparison, TOPIC_NO_RETURN, DIFFERENCE_REMOVED,
+	             "; **no longer a point of no return:** ", line);
 	for (int side = 0; side < 2; side++)
 		if (plan->problems[side].count)
-			text_format(line, ", **the %s version is not valid**",
+			text_format(line, "; **the %s version is not valid**",
 			            side ? "new" : "old");
 	text_add(line, "\n");
 }
 
-static void put_summary(const struct compared *compared, struct text *out)
+static void put_summary(const struct compared *compared, const struct compared_plan **order,
+                        struct text *out)
 {
 	struct text line = {0};
 	size_t left = 0;
@@ -295,10 +311,12 @@ static void put_summary(const struct compared *compared, struct text *out)
 	}
 	text_format(out, "\n\n%zu plan%s: ", compared->plans, compared->plans == 1 ? "" : "s");
 	put_counts(out, compared->differences, compared->effects);
+	if (compared->invalid[1])
+		text_format(out, ", **%zu not valid**", compared->invalid[1]);
 	text_add(out, ".\n\n");
-	for (const struct compared_plan *one = compared->first; one; one = one->next) {
+	for (size_t i = 0; order[i]; i++) {
 		text_clear(&line);
-		summary_line(compared, one, &line);
+		summary_line(compared, order[i], &line);
 		left += left || !put_line(out, &line, SUMMARY_MOST);
 	}
 	if (left)
@@ -306,19 +324,51 @@ static void put_summary(const struct compared *compared, struct text *out)
 	text_free(&line);
 }
 
+/* A plan that was there before and now demands less, destroys more or is no longer valid is shown
+ * first: many new plans must not push it out. */
+static bool comes_first(const struct compared_plan *plan)
+{
+	const struct comparison *comparison = &plan->comparison;
+	bool grave = comparison->effects[EFFECT_LOOSENED] || plan->problems[1].count;
+
+	for (size_t i = 0; i < comparison->count && !grave; i++)
+		grave = comparison->list[i].topic == TOPIC_NO_RETURN ||
+		        comparison->list[i].destroys;
+	return grave && plan->present[0];
+}
+
+static const struct compared_plan **in_order(const struct compared *compared)
+{
+	const struct compared_plan **order =
+		arena_array(compared->arena, compared->plans + 1, sizeof(void *));
+	size_t count = 0;
+
+	for (int first = 1; first >= 0; first--)
+		for (const struct compared_plan *one = compared->first; one; one = one->next)
+			if (comes_first(one) == first)
+				order[count++] = one;
+	return order;
+}
+
 void compared_markdown(const struct compared *compared)
 {
 	struct text out = {.limit = BYTES_MOST};
-	size_t plans = compared->plans, left = 0;
+	const struct compared_plan **order = in_order(compared);
+	size_t left = 0;
 
-	put_summary(compared, &out);
-	for (const struct compared_plan *one = compared->first; one; one = one->next, plans--) {
+	put_summary(compared, order, &out);
+	for (size_t i = 0; order[i]; i++) {
+		const struct compared_plan *one = order[i];
+		bool differs =
+			one->comparison.count || one->problems[0].count || one->problems[1].count;
 		/* What a short plan does not need is there for those after it. */
-		size_t room = (BYTES_MOST - ENDING - out.length) / plans;
-		if (room < PLAN_LEAST || left)
+		size_t all = BYTES_MOST - ENDING - out.length;
+		size_t room = all / (compared->plans - i);
+		if (all < PLAN_LEAST || left)
 			left++;
-		else if (one->comparison.count || one->problems[0].count || one->problems[1].count)
-			put_plan(compared, one, &out, out.length + room);
+		else if (differs)
+			put_plan(compared, one, &out,
+			         out.length + (room > PLAN_LEAST ? room : PLAN_LEAST));
 	}
 	if (left)
 		text_format(&out, "\n**%zu plan%s left out here**, for want of room.\n", left,

@@ -22,32 +22,29 @@ static const char *effect_text(enum effect effect)
 
 static enum tone tone_of(const struct difference *difference)
 {
-	if (difference->effect == EFFECT_LOOSENED ||
+	if (difference->effect == EFFECT_LOOSENED || difference->destroys ||
 	    (difference->topic == TOPIC_NO_RETURN && difference->kind == DIFFERENCE_ADDED))
 		return TONE_BAD;
 	return difference->effect == EFFECT_TIGHTENED ? TONE_GOOD : TONE_PLAIN;
 }
 
-static void show_difference(const struct difference *difference, bool color)
+static void show_difference(const struct difference *whole, bool color)
 {
 	static const char signs[] = {'+', '-', '~'};
 	struct arena arena = {0};
-	const char *from = difference->from, *to = difference->to;
-	const char *names = difference->names ? difference->names : "";
+	const struct difference one = compared_shortened(&arena, whole);
+	bool values = one.from || one.to;
+	const char *note = "";
 
-	compared_shorten(&arena, &from, &to);
-	bool values = from || to;
-	const char *note =
-		difference->note
-			? arena_printf(&arena, "%s%s%s%s%s", values ? "  (" : "", difference->note,
-	                               names[0] ? " " : "", names, values ? ")" : "")
-			: "";
-	show_line(stdout, color, tone_of(difference), "    %c %s%s%s%s%s%s%s%s%s",
-	          signs[difference->kind], effect_text(difference->effect),
-	          difference->subject ? difference->subject : "",
-	          difference->subject && difference->what ? ", " : "",
-	          difference->what ? difference->what : "", ": ", from ? from : "",
-	          from && to ? " -> " : "", to ? to : "", note);
+	if (one.note)
+		note = arena_printf(&arena, "%s%s%s%s%s", values ? "  (" : "", one.note,
+		                    one.names ? " " : "", one.names ? one.names : "",
+		                    values ? ")" : "");
+	show_line(stdout, color, tone_of(&one), "    %c %s%s%s%s: %s%s%s%s", signs[one.kind],
+	          one.destroys ? "now destroyed: " : effect_text(one.effect),
+	          one.subject ? one.subject : "", one.subject && one.what ? ", " : "",
+	          one.what ? one.what : "", one.from ? one.from : "",
+	          one.from && one.to ? " -> " : "", one.to ? one.to : "", note);
 	arena_free(&arena);
 }
 
@@ -103,8 +100,7 @@ static void show_other_side(const struct comparison *comparison, bool color)
 
 	if (!overview->readable)
 		return;
-	show_line(stdout, color, TONE_STRONG,
-	          "  Nothing can be compared. The %s version:", side ? "new" : "old");
+	show_line(stdout, color, TONE_STRONG, "  What the %s version does:", side ? "new" : "old");
 	if (overview->point_names[0])
 		show_line(stdout, color, TONE_PLAIN, "    points of no return: %s",
 		          overview->point_names);
@@ -115,24 +111,20 @@ static void show_other_side(const struct comparison *comparison, bool color)
 	}
 }
 
-static bool is_comparable(const struct comparison *comparison)
-{
-	for (int side = 0; side < 2; side++)
-		if (comparison->overview[side].present && !comparison->overview[side].readable)
-			return false;
-	return true;
-}
-
 static void show_plan(const struct compared *compared, const struct compared_plan *plan, bool color)
 {
 	const struct comparison *comparison = &plan->comparison;
-	bool comparable = is_comparable(comparison);
+	bool comparable = compared_is_readable(plan);
 
-	show_line(stdout, color, TONE_STRONG,
-	          "%s: %s, %zu difference%s, %zu loosened, %zu tightened",
-	          compared_path(compared, plan), plan->status, comparison->count,
-	          comparison->count == 1 ? "" : "s", comparison->effects[EFFECT_LOOSENED],
-	          comparison->effects[EFFECT_TIGHTENED]);
+	if (comparable)
+		show_line(stdout, color, TONE_STRONG,
+		          "%s: %s, %zu difference%s, %zu loosened, %zu tightened",
+		          compared_path(compared, plan), plan->status, comparison->count,
+		          comparison->count == 1 ? "" : "s", comparison->effects[EFFECT_LOOSENED],
+		          comparison->effects[EFFECT_TIGHTENED]);
+	else
+		show_line(stdout, color, TONE_STRONG, "%s: %s, cannot be compared",
+		          compared_path(compared, plan), plan->status);
 	show_problems(compared, plan, color);
 	if (comparison->count || !comparable)
 		show_overview(compared, plan);

@@ -68,7 +68,7 @@ void compare_add(struct compare *compare, struct difference difference)
 
 static int rank(const struct difference *difference)
 {
-	return difference->effect == EFFECT_LOOSENED ? 0 : 1;
+	return difference->effect == EFFECT_LOOSENED || difference->destroys ? 0 : 1;
 }
 
 static int by_topic(const void *left, const void *right)

@@ -50,6 +50,7 @@ struct difference {
 	const char *note;  /* in our words; NULL */
 	const char *names; /* the steps that the note is about, "a, b"; NULL */
 	bool unlike;       /* from and to differ although they read the same */
+	bool destroys;     /* of TOPIC_REACH: destroyed from now on, and not before */
 	size_t number;     /* order of discovery, for a stable order */
 };
 

@@ -36,6 +36,32 @@ static const char *users_of(struct compare *compare, const char *kind, const cha
 	return names;
 }
 
+static bool waits_for_window(const struct plan_conditions *conditions, const char *name)
+{
+	for (size_t i = 0; i < conditions->count; i++) {
+		const struct plan_condition *condition = &conditions->list[i];
+		const char *of = condition->of ? value_reveal(condition->of) : NULL;
+		if (condition->metric && condition->metric->of == OF_WINDOW && of &&
+		    strcmp(of, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const char *users_of_window(struct compare *compare, const char *name)
+{
+	const struct plan *plan = compare->plan[NEW];
+	bool *users = arena_array(&compare->scratch, plan->step_count + 1, sizeof *users);
+
+	for (size_t i = 0; i < plan->step_count; i++)
+		users[i] = waits_for_window(&plan->steps[i].preconditions, name) ||
+		           waits_for_window(&plan->steps[i].postconditions, name) ||
+		           waits_for_window(&plan->steps[i].invariants, name);
+	const char *names = compare_names(compare, NEW, users);
+	arena_free(&compare->scratch);
+	return names;
+}
+
 /* ---- Parts that are maps of maps ---- */
 
 /* Gives one entry as it may be shown. */
@@ -138,14 +164,17 @@ static void compare_entry(struct compare *compare, const struct part *part, cons
 	const char *name = new ? new->key : old->key;
 	struct difference difference = {.topic = part->topic,
 	                                .subject = compare_clean(compare->arena, name)};
-	const char *users = part->used_as && new ? users_of(compare, part->used_as, name) : NULL;
+	const char *users = part->used_as                  ? users_of(compare, part->used_as, name)
+	                    : part->topic == TOPIC_WINDOWS ? users_of_window(compare, name)
+	                                                   : NULL;
 
 	difference.note = users ? "used by" : NULL;
 	difference.names = users;
 	bool maps = old && new && old->kind == VALUE_MAP &&new->kind == VALUE_MAP;
 	if (value_equal(old, new))
 		return;
-	if (part->topic == TOPIC_INPUTS && value_get(old, "default") && !value_get(new, "default"))
+	if (part->topic == TOPIC_INPUTS && is_map(new) && value_get(old, "default") &&
+	    !value_get(new, "default"))
 		difference.note = users ? "must now be given; used by" : "must now be given";
 	if (!maps) {
 		compare_whole_entry(compare, difference, part, old, new);

@@ -50,6 +50,7 @@ bool *compare_before(struct compare *compare, int side, const struct plan_step *
 			stack[count++] = at->needs[i];
 		}
 	}
+	before[step->order] = false; /* in a plan with a cycle */
 	return before;
 }
 
@@ -218,11 +219,11 @@ void compare_downtime(struct compare *compare)
 	compare_add(compare, difference);
 	difference.effect = EFFECT_NONE;
 	difference.what = "begins with";
-	difference.from = named(compare, old->downtime_begins);
+	difference.from = compare_step_name(compare, old->downtime_begins);
 	difference.to = named(compare, new->downtime_begins);
 	compare_add(compare, difference);
 	difference.what = "ends with";
-	difference.from = named(compare, old->downtime_ends);
+	difference.from = compare_step_name(compare, old->downtime_ends);
 	difference.to = named(compare, new->downtime_ends);
 	compare_add(compare, difference);
 	const bool *was = compare_shut_out(compare, OLD), *is = compare_shut_out(compare, NEW);

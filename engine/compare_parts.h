@@ -40,6 +40,9 @@ const struct field *compare_field(const struct field *fields, const char *name);
 /* An old value as the new plan would write it: references to renamed steps follow. */
 const struct value *compare_renamed(struct compare *compare, const struct value *value);
 
+/* The name that a step of the old plan has in the new one; else as it is, cleaned. NULL stays. */
+const char *compare_step_name(struct compare *compare, const char *old);
+
 /* Two values at a path, maps key by key. difference holds topic, subject and the path (what). */
 void compare_values(struct compare *compare, struct difference difference, const struct value *old,
                     const struct value *new, const struct field *field);

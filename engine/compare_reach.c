@@ -274,6 +274,8 @@ static void add_difference(struct compare *compare, const struct reach *reach)
 		.from = reach->text[OLD],
 		.to = reach->text[NEW],
 		.note = "by",
+		.destroys = reach->level[NEW] == REACH_DESTROYED &&
+	                    reach->level[OLD] != REACH_DESTROYED,
 		.names = reach->steps[NEW] ? reach->steps[NEW] : reach->steps[OLD],
 	};
 

@@ -130,7 +130,7 @@ static const char *retry_text(struct compare *compare, const struct plan_step *s
 	                              compare_duration(compare, step->backoff_to_ms));
 }
 
-static const char *failure_text(struct compare *compare, const struct plan_step *step)
+static const char *failure_text(struct compare *compare, const struct plan_step *step, bool old)
 {
 	switch (step->on_failure) {
 	case ON_FAILURE_STOP:
@@ -139,7 +139,8 @@ static const char *failure_text(struct compare *compare, const struct plan_step 
 		return "continue";
 	case ON_FAILURE_ROLL_BACK:
 		return arena_printf(compare->arena, "roll back to %s",
-		                    compare_clean(compare->arena, step->roll_back_to));
+		                    old ? compare_step_name(compare, step->roll_back_to)
+		                        : compare_clean(compare->arena, step->roll_back_to));
 	}
 	return "stop";
 }
@@ -173,8 +174,8 @@ static void compare_efforts(struct compare *compare, struct difference differenc
 		compare_add(compare, difference);
 	difference.topic = TOPIC_WAY_BACK;
 	difference.what = "on failure";
-	difference.from = failure_text(compare, old);
-	difference.to = failure_text(compare, new);
+	difference.from = failure_text(compare, old, true);
+	difference.to = failure_text(compare, new, false);
 	difference.effect = effect_of_failure(old->on_failure, new->on_failure);
 	if (!is_by_default(old, new, "on_failure"))
 		compare_add(compare, difference);
@@ -255,7 +256,9 @@ static void compare_ways_back(struct compare *compare, struct difference differe
 	difference.to = way_back_text(compare, new);
 	if (is_covered(old) != is_covered(new))
 		difference.effect = is_covered(new) ? EFFECT_TIGHTENED : EFFECT_LOOSENED;
-	/* Points of no return have a topic of their own. */
+	/* Points of no return have a topic of their own; another module, another inverse. */
+	if (old->rollback == ROLLBACK_INVERSE && new->rollback == ROLLBACK_INVERSE)
+		return;
 	if (old->rollback != ROLLBACK_NEVER && new->rollback != ROLLBACK_NEVER)
 		compare_add(compare, difference);
 }
@@ -274,7 +277,7 @@ static void compare_no_return(struct compare *compare, struct difference differe
 	difference.from = no_return_text(compare, old);
 	difference.to = no_return_text(compare, new);
 	if (!difference.from && difference.to && old) {
-		difference.effect = is_covered(old) ? EFFECT_LOOSENED : EFFECT_TIGHTENED;
+		difference.effect = is_covered(old) ? EFFECT_LOOSENED : EFFECT_NONE;
 		difference.note = "its way back was:";
 		difference.names = way_back_text(compare, old);
 	} else if (difference.from && !difference.to && new) {

@@ -61,11 +61,8 @@ static void compare_presence(struct compare *compare, struct difference differen
 	if (gate)
 		difference.effect = old ? EFFECT_LOOSENED : EFFECT_TIGHTENED;
 	if (gate && !compare->whole)
-		difference.note = traits & STEP_PERSON ? "a person had a say here"
-		                                       : "what it looks at could stop the plan";
-	if (gate && !compare->whole && new)
 		difference.note = traits & STEP_PERSON ? "a person has a say here"
-		                                       : "what it looks at can stop the plan";
+		                                       : "it looks or waits, and changes nothing";
 	if (step->left_out)
 		difference.note = "left out as the inputs are by default";
 	compare_add(compare, difference);
@@ -79,6 +76,17 @@ static void compare_key(struct compare *compare, struct difference difference, c
 	difference.what = key;
 	compare_values(compare, difference, compare_renamed(compare, before),
 	               value_get(new->written, key), NULL);
+}
+
+/* What `if` makes of the inputs as they are without --set. */
+static void compare_left_out(struct compare *compare, struct difference difference,
+                             const struct plan_step *old, const struct plan_step *new)
+{
+	difference.what = "as the inputs are by default";
+	difference.from = old->left_out ? "left out" : "carried out";
+	difference.to = new->left_out ? "left out" : "carried out";
+	difference.effect = new->left_out ? EFFECT_LOOSENED : EFFECT_NONE;
+	compare_add(compare, difference);
 }
 
 void compare_step(struct compare *compare, const struct plan_step *old, const struct plan_step *new)
@@ -95,6 +103,7 @@ void compare_step(struct compare *compare, const struct plan_step *old, const st
 	}
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		compare_key(compare, difference, keys[i], old, new);
+	compare_left_out(compare, difference, old, new);
 	if (strcmp(old->name, new->name) != 0) {
 		struct difference renamed = difference;
 		renamed.what = "name";

@@ -165,6 +165,16 @@ static const char *new_name(const struct compare *compare, const struct referenc
 	return pair == NO_PAIR ? NULL : compare->plan[NEW]->steps[pair].name;
 }
 
+const char *compare_step_name(struct compare *compare, const char *old)
+{
+	const struct plan_step *step = old ? plan_find(compare->plan[OLD], old) : NULL;
+	size_t pair = step ? compare->pair[OLD][step->order] : NO_PAIR;
+
+	if (pair != NO_PAIR)
+		old = compare->plan[NEW]->steps[pair].name;
+	return old ? compare_clean(compare->arena, old) : NULL;
+}
+
 static const char *rename_in_text(struct compare *compare, const char *text)
 {
 	struct text out = {0};
