@@ -7,6 +7,7 @@
  *   engine/         knows no provider
  *     base/         error, arena, text, value, json, file, clock
  *     plan.c        a plan is data: yaml.c -> decode*.c -> graph.c; resolve.c fills references in
+ *     compare.c     two versions of a plan; compare_*.c its parts
  *     step.h        THE interface of modules; host.c is the engine's side of it
  *     walk.c        the one walk: task.c processes, message.c events, gate.c approvals, back.c the
  *                   way back, budget.c the downtime; perform.c and condition.c run in the step

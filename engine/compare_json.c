@@ -129,9 +129,10 @@ static struct value *overview_json(struct arena *arena, const struct overview *o
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		value_set_number(arena, map, numbers[i].key, numbers[i].number);
 	for (const char *name = overview->point_names; *name;) {
-		size_t length = strcspn(name, ",");
+		size_t length = strcspn(name, ", ");
 		value_add(points, value_text(arena, arena_text_n(arena, name, length)));
-		name += length + strspn(name + length, ", ");
+		/* Behind the last name that was written out stands how many more there are. */
+		name += name[length] == ',' ? length + 2 : strlen(name);
 	}
 	value_set(arena, map, "points_of_no_return", points);
 	return map;

@@ -36,6 +36,8 @@ static void add_name(struct collection *collection, const char *name)
 {
 	if (collection->count == TOUCH_LIMIT)
 		return;
+	if (collection->count == TOUCH_LIMIT - 1)
+		name = "(more than can be counted: the rest is left out)";
 	if (collection->count == collection->capacity) {
 		size_t capacity = collection->capacity ? collection->capacity * 2 : 64;
 		struct touch *list =
@@ -240,7 +242,7 @@ static const char *steps_text(struct compare *compare, const struct touch *list,
 {
 	struct text out = {.limit = 2000};
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !out.full; i++) {
 		bool seen = false;
 		for (size_t j = 0; j < i && !seen; j++)
 			seen = list[j].step == list[i].step;
