@@ -21,8 +21,10 @@
  */
 static bool is_version_line(const char *line)
 {
-	char quote = *line == '"' || *line == '\'' ? *line : '\0';
+	char quote = '\0';
 
+	if (*line == '"' || *line == '\'')
+		quote = *line;
 	line += quote != '\0';
 	if (strncmp(line, "plan", 4) != 0)
 		return false;
@@ -54,8 +56,7 @@ static bool is_plan(const char *data)
 
 struct texts {
 	enum revision_found found[2];
-	char *data[2];
-	size_t length[2];
+	struct revision_text side[2];
 	struct error err[2];
 };
 
@@ -63,15 +64,15 @@ static void read_texts(struct revisions *revisions, const struct revision_change
                        struct texts *texts)
 {
 	for (int side = 0; side < 2; side++)
-		texts->found[side] = revisions_read(
-			revisions, side ? REVISION_NEW : REVISION_OLD, change->path[side],
-			YAML_BYTES, &texts->data[side], &texts->length[side], &texts->err[side]);
+		texts->found[side] = revisions_read(revisions, side ? REVISION_NEW : REVISION_OLD,
+		                                    change->path[side], YAML_BYTES,
+		                                    &texts->side[side], &texts->err[side]);
 }
 
 static bool holds_plan(const struct texts *texts)
 {
 	for (int side = 0; side < 2; side++)
-		if (texts->found[side] == REVISION_FOUND && is_plan(texts->data[side]))
+		if (texts->found[side] == REVISION_FOUND && is_plan(texts->side[side].data))
 			return true;
 	return false;
 }
@@ -83,8 +84,9 @@ static const char *status_of(const struct compared_plan *plan, const struct text
 	if (strcmp(plan->path[0], plan->path[1]) != 0)
 		return "renamed";
 	return texts->found[0] == REVISION_FOUND && texts->found[1] == REVISION_FOUND &&
-	                       texts->length[0] == texts->length[1] &&
-	                       memcmp(texts->data[0], texts->data[1], texts->length[0]) == 0
+	                       texts->side[0].length == texts->side[1].length &&
+	                       memcmp(texts->side[0].data, texts->side[1].data,
+	                              texts->side[0].length) == 0
 	               ? "unchanged"
 	               : "changed";
 }
@@ -93,8 +95,9 @@ static void parse(struct compared_plan *plan, const struct texts *texts, int sid
                   const struct value *inputs)
 {
 	struct plan_options options = {.inputs = inputs, .directory = ".", .as_written = true};
-	struct plan_source source = {
-		.file = plan->path[side], .data = texts->data[side], .length = texts->length[side]};
+	struct plan_source source = {.file = plan->path[side],
+	                             .data = texts->side[side].data,
+	                             .length = texts->side[side].length};
 
 	if (texts->found[side] == REVISION_FOUND)
 		plan_parse(&plan->plan[side], &source, &steps_registry, &options,

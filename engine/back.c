@@ -37,15 +37,17 @@ static bool has_effect(const struct plan_step *step, const struct run_step *know
 	return false;
 }
 
-static int64_t first_effect_of(const struct plan *plan, struct run *run, const struct plan_step *to)
+/* When the run came to the step, also when there was nothing for it to do: what was brought about
+ * since is what the way back undoes. 0: it did not come there. */
+static int64_t reached_at(const struct plan *plan, struct run *run, const struct plan_step *to)
 {
 	int64_t oldest = 0;
 
 	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct plan_step *step = &plan->steps[i];
-		int64_t seq = run_step(run, step->id)->intent_seq;
+		int64_t seq = run_step(run, step->id)->reached_seq;
 		bool same = step == to || (to->each && to->name == step->name);
-		if (same && has_effect(step, run_step(run, step->id)) && (!oldest || seq < oldest))
+		if (same && seq && (!oldest || seq < oldest))
 			oldest = seq;
 	}
 	return oldest;
@@ -81,7 +83,7 @@ struct way_back *walk_preview(const struct plan *plan, const struct run *run, co
 		fail(err, ERROR_PLAN, "there is no step %s in this plan", back_to);
 		return NULL;
 	}
-	int64_t oldest = first_effect_of(plan, known, to);
+	int64_t oldest = reached_at(plan, known, to);
 	for (size_t i = 0; oldest && i < plan->step_count; i++) {
 		const struct run_step *step = run_step(known, plan->steps[i].id);
 		if (has_effect(&plan->steps[i], step) && step->intent_seq >= oldest)

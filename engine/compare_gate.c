@@ -325,7 +325,7 @@ void compare_gates(struct compare *compare, const struct plan_step *old,
 {
 	struct difference difference = {
 		.topic = TOPIC_GATES,
-		.subject = compare_clean(compare->arena, new ? new->name : old->name),
+		.subject = compare_name(compare, old, new),
 	};
 
 	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)

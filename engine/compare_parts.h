@@ -24,6 +24,10 @@ struct compare {
  * the same, or both are NULL and there are no names. */
 void compare_add(struct compare *compare, struct difference difference);
 
+/* The name of a step to show; one of the two may be NULL. */
+const char *compare_name(const struct compare *compare, const struct plan_step *old,
+                         const struct plan_step *new);
+
 /* A value in the words of the plan; NULL stays NULL. */
 const char *compare_print(struct compare *compare, const struct value *value);
 

@@ -4,12 +4,6 @@
 
 #include <string.h>
 
-static const char *step_text(const struct compare *compare, const struct plan_step *old,
-                             const struct plan_step *new)
-{
-	return compare_clean(compare->arena, new ? new->name : old->name);
-}
-
 /* ---- Approvals ---- */
 
 static const char *people(struct compare *compare, int64_t count)
@@ -68,7 +62,7 @@ static void compare_approvals(struct compare *compare, const struct plan_step *o
                               const struct plan_step *new)
 {
 	struct difference difference = {.topic = TOPIC_APPROVALS,
-	                                .subject = step_text(compare, old, new)};
+	                                .subject = compare_name(compare, old, new)};
 	int64_t before = old ? old->approval.by : 0, after = new ? new->approval.by : 0;
 
 	difference.effect = after < before ? EFFECT_LOOSENED : EFFECT_TIGHTENED;
@@ -296,7 +290,7 @@ void compare_settings(struct compare *compare, const struct plan_step *old,
                       const struct plan_step *new)
 {
 	struct difference difference = {.topic = TOPIC_DEADLINES,
-	                                .subject = step_text(compare, old, new)};
+	                                .subject = compare_name(compare, old, new)};
 
 	compare_no_return(compare, difference, old, new);
 	compare_approvals(compare, old, new);

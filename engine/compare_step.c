@@ -52,7 +52,7 @@ static void compare_presence(struct compare *compare, struct difference differen
                              const struct plan_step *old, const struct plan_step *new)
 {
 	const struct plan_step *step = new ? new : old;
-	unsigned traits = step->module ? step->module->traits : 0;
+	unsigned traits = step && step->module ? step->module->traits : 0;
 	/* What looks or asks a person is itself a gate. */
 	bool gate = traits & (STEP_READ_ONLY | STEP_PERSON);
 
@@ -63,7 +63,7 @@ static void compare_presence(struct compare *compare, struct difference differen
 	if (gate && !compare->whole)
 		difference.note = traits & STEP_PERSON ? "a person has a say here"
 		                                       : "it looks or waits, and changes nothing";
-	if (step->left_out)
+	if (step && step->left_out)
 		difference.note = "left out as the inputs are by default";
 	compare_add(compare, difference);
 }
@@ -94,7 +94,7 @@ void compare_step(struct compare *compare, const struct plan_step *old, const st
 	static const char *const keys[] = {"uses", "title", "for_each", "if"};
 	struct difference difference = {
 		.topic = TOPIC_STEPS,
-		.subject = compare_clean(compare->arena, new ? new->name : old->name),
+		.subject = compare_name(compare, old, new),
 	};
 
 	if (!old || !new) {

@@ -93,6 +93,14 @@ const char *compare_clean(struct arena *arena, const char *text)
 	return copy;
 }
 
+const char *compare_name(const struct compare *compare, const struct plan_step *old,
+                         const struct plan_step *new)
+{
+	const struct plan_step *step = new ? new : old;
+
+	return compare_clean(compare->arena, step ? step->name : "");
+}
+
 const char *compare_print(struct compare *compare, const struct value *value)
 {
 	struct text out = {0};

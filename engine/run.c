@@ -191,10 +191,17 @@ static void fold_wait(struct run_step *step, const struct record *record)
 		step->waiting_since_ms = record->at_ms;
 }
 
+static void mark_reached(struct run_step *step, const struct record *record)
+{
+	if (!step->reached_seq)
+		step->reached_seq = record->seq;
+}
+
 static void fold_intent(struct run *run, struct run_step *step, const struct record *record)
 {
 	step->state = RUN_UNKNOWN;
 	step->attempts++;
+	mark_reached(step, record);
 	if (!step->intent_seq) {
 		step->intent_seq = record->seq;
 		step->intent_at_ms = record->at_ms;
@@ -208,6 +215,7 @@ static void fold_intent(struct run *run, struct run_step *step, const struct rec
 static void fold_done(struct run *run, struct run_step *step, const struct record *record)
 {
 	step->state = RUN_DONE;
+	mark_reached(step, record);
 	step->done_seq = record->seq;
 	step->done_at_ms = record->at_ms;
 	step->outputs = keep(run, record, "outputs");
@@ -227,6 +235,7 @@ static void fold_undone(struct run *run, struct run_step *step, enum run_state s
 {
 	step->state = state;
 	step->intent_seq = 0;
+	step->reached_seq = 0;
 	step->intent_at_ms = 0;
 	step->before = NULL;
 	step->waiting_since_ms = 0;

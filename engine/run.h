@@ -26,6 +26,7 @@ struct run_step {
 	const struct value *subjects; /* LIST of texts of the last intent or done, or NULL */
 	int64_t intent_seq;           /* of the first intent that was not undone since; 0: none */
 	int64_t intent_at_ms;         /* wall clock of that */
+	int64_t reached_seq;          /* of its first intent or done that was not undone since; 0 */
 	int64_t done_seq, done_at_ms;
 	int64_t waiting_since_ms; /* of the first RECORD_WAIT since it was last settled; 0 */
 	int64_t attempts;         /* intents in this run */

@@ -123,16 +123,24 @@ static bool choose_steps(struct walking *walking)
 	return true;
 }
 
-/* Whether a step needs nothing of this walk: it was done, and looking again would tell nothing. */
+/* Whether what a step did, or found, is what the plan counts on now: the steps that it needs were
+ * not undone since, or a later step has taken its work over. */
+static bool stands(const struct walking *walking, const struct plan_step *step,
+                   const bool *standing)
+{
+	if (run_step(walking->options->run, step->id)->state != RUN_DONE)
+		return false;
+	for (size_t i = 0; i < step->need_count; i++)
+		if (!standing[step->needs[i]->order])
+			return run_superseded(walking->options->run, step->id);
+	return true;
+}
+
+/* Whether a step that stands needs nothing of this walk: looking again would tell nothing. */
 static bool is_behind(const struct walking *walking, const struct plan_step *step)
 {
-	const struct run_step *known = run_step(walking->options->run, step->id);
-	bool serves = step->module->traits & STEP_SERVICE && step->module->serve;
-
-	if (known->state != RUN_DONE)
-		return false;
 	if (walking->options->mode == WALK_APPLY)
-		return !serves;
+		return !(step->module->traits & STEP_SERVICE && step->module->serve);
 	return step->module->traits & (STEP_READ_ONLY | STEP_PERSON) ||
 	       run_superseded(walking->options->run, step->id);
 }
@@ -140,6 +148,7 @@ static bool is_behind(const struct walking *walking, const struct plan_step *ste
 static void settle_what_is_behind(struct walking *walking)
 {
 	const struct plan *plan = walking->options->plan;
+	bool *standing = arena_array(&walking->arena, plan->step_count + 1, sizeof *standing);
 
 	for (size_t i = 0; i < plan->step_count; i++)
 		walking->missing[i] = plan->steps[i].need_count;
@@ -150,9 +159,11 @@ static void settle_what_is_behind(struct walking *walking)
 		if (walking->included[i] && step->need_count == 0)
 			add_ready(walking, step);
 	}
-	for (size_t i = 0; i < plan->step_count; i++)
-		if (walking->included[i] && is_behind(walking, &plan->steps[i]))
+	for (size_t i = 0; i < plan->step_count; i++) {
+		standing[i] = walking->included[i] && stands(walking, &plan->steps[i], standing);
+		if (standing[i] && is_behind(walking, &plan->steps[i]))
 			walking_settle(walking, &plan->steps[i], SETTLED_DONE);
+	}
 }
 
 static bool begin(struct walking *walking)

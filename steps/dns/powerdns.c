@@ -123,7 +123,7 @@ static bool read(struct zone *zone, const char *name, struct value **records, st
 	if (!read_sets(zone, name, &sets, err))
 		return false;
 	for (size_t i = 0; dns_types[i]; i++)
-		for (const struct value *set = sets->as.items.first; set; set = set->next)
+		for (const struct value *set = first_of(sets); set; set = set->next)
 			if (is_about(set, name, dns_types[i]) &&
 			    !add_set(zone, dns_types[i], set, *records, err))
 				return false;
@@ -138,7 +138,7 @@ static bool find_servers(struct zone *zone, struct error *err)
 
 	if (!read_sets(zone, zone->name, &sets, err))
 		return false;
-	for (const struct value *set = sets->as.items.first; set; set = set->next)
+	for (const struct value *set = first_of(sets); set; set = set->next)
 		if (is_about(set, zone->name, "NS") && !add_set(zone, "NS", set, found, err))
 			return false;
 	const struct value *names = value_get(value_get(found, "NS"), "values");

@@ -3,7 +3,6 @@
 #include "steps/dns/server.h"
 #include "steps/dns/provider.h"
 
-#include <ldns/ldns.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,8 @@
 #ifndef PLAN_DNS_SERVER_H
 #define PLAN_DNS_SERVER_H
 
+#include <stdbool.h> /* before ldns, which makes a bool of its own where there is none yet */
+
 #include <ldns/ldns.h>
 
 struct error;

@@ -311,10 +311,9 @@ static const char *path_in_repository(struct revisions *revisions, const char *f
 static bool exists(struct revisions *revisions, enum revision_side side, const char *path)
 {
 	struct error err = {0};
-	size_t length;
-	char *data;
+	struct revision_text text;
 
-	return revisions_read(revisions, side, path, 0, &data, &length, &err) != REVISION_MISSING;
+	return revisions_read(revisions, side, path, 0, &text, &err) != REVISION_MISSING;
 }
 
 bool revisions_file(struct revisions *revisions, const char *file, struct revision_change *change,
@@ -350,21 +349,22 @@ bool revisions_file(struct revisions *revisions, const char *file, struct revisi
 /* ---- Reading ---- */
 
 static enum revision_found read_blob(struct revisions *revisions, const git_oid *oid, size_t limit,
-                                     char **data, size_t *length, struct error *err)
+                                     struct revision_text *text, struct error *err)
 {
 	git_object_t type;
 	git_blob *blob = NULL;
 	/* The size first: what is too large is not read at all. */
-	int code = git_odb_read_header(length, &type, revisions->objects, oid);
+	int code = git_odb_read_header(&text->length, &type, revisions->objects, oid);
 
-	if (code == 0 && *length > limit) {
+	if (code == 0 && text->length > limit) {
 		fail(err, ERROR_PLAN, "the file is larger than %zu bytes", limit);
 		return REVISION_UNREADABLE;
 	}
 	if (code == 0)
 		code = git_blob_lookup(&blob, revisions->repository, oid);
 	if (code == 0)
-		*data = arena_text_n(revisions->arena, git_blob_rawcontent(blob), *length);
+		text->data =
+			arena_text_n(revisions->arena, git_blob_rawcontent(blob), text->length);
 	else
 		failed(err, code, "read the file from git");
 	git_blob_free(blob);
@@ -428,7 +428,7 @@ static enum revision_found find_in_index(git_repository *repository, const char 
 }
 
 enum revision_found revisions_read(struct revisions *revisions, enum revision_side side,
-                                   const char *path, size_t limit, char **data, size_t *length,
+                                   const char *path, size_t limit, struct revision_text *text,
                                    struct error *err)
 {
 	const struct state *state = &revisions->states[side];
@@ -440,8 +440,9 @@ enum revision_found revisions_read(struct revisions *revisions, enum revision_si
 	if (state->kind == STATE_WORKTREE) {
 		if (lstat(arena_printf(revisions->arena, "%s%s", workdir, path), &status) != 0)
 			return REVISION_MISSING;
-		*data = file_read_beneath(revisions->arena, workdir, path, limit, length, err);
-		return *data ? REVISION_FOUND : REVISION_UNREADABLE;
+		text->data = file_read_beneath(revisions->arena, workdir, path, limit,
+		                               &text->length, err);
+		return text->data ? REVISION_FOUND : REVISION_UNREADABLE;
 	}
 	if (state->kind == STATE_COMMIT)
 		found = find_in_tree(state, path, &oid, err);
@@ -449,5 +450,5 @@ enum revision_found revisions_read(struct revisions *revisions, enum revision_si
 		found = find_in_index(revisions->repository, path, &oid, err);
 	if (found != REVISION_FOUND)
 		return found;
-	return read_blob(revisions, &oid, limit, data, length, err);
+	return read_blob(revisions, &oid, limit, text, err);
 }

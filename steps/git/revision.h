@@ -51,10 +51,15 @@ bool revisions_changes(struct revisions *revisions, struct revision_change **cha
 bool revisions_file(struct revisions *revisions, const char *file, struct revision_change *change,
                     struct error *err);
 
+struct revision_text {
+	char *data;
+	size_t length;
+};
+
 /* Reads a file of a side whole, NUL-terminated; more than limit bytes, symbolic links and
  * unresolved conflicts are unreadable, with the reason in err. */
 enum revision_found revisions_read(struct revisions *revisions, enum revision_side side,
-                                   const char *path, size_t limit, char **data, size_t *length,
+                                   const char *path, size_t limit, struct revision_text *text,
                                    struct error *err);
 
 #endif

@@ -268,7 +268,6 @@ const struct step_module heroku_app = {
 	.fields = fields,
 	.outputs = outputs,
 	.subjects = (const char *const[]){"heroku/app/${app}/identity", NULL},
-	.reads = (const char *const[]){"heroku/app/${like}/identity", NULL},
 	.observe = observe,
 	.plan = plan,
 	.apply = apply,

@@ -250,6 +250,64 @@ static void a_run_without_its_approval_parks_and_goes_on_with_it(void **state)
 	world_end(&world);
 }
 
+/* Who finds the door closed, and rolls back to having closed it, rolls back what came after. */
+static void the_way_back_to_a_step_that_had_nothing_to_do(void **state)
+{
+	static const char yaml[] = HEAD
+		"steps:\n"
+		"  close: {uses: test.file, with: {path: door, content: closed}}\n"
+		"  paint: {uses: test.file, needs: [close], with: {path: door-colour, content: "
+		"red}}\n"
+		"  open: {uses: test.fail, needs: [paint], with: {kind: failed, times: 9}, "
+		"on_failure: roll back to close}\n";
+	struct world world;
+	(void)state;
+
+	world_begin(&world, yaml);
+	world_write(&world, "door", "closed");
+	world_write(&world, "door-colour", "blue");
+	for (int again = 0; again < 2; again++) {
+		world_walk(&world, WALK_APPLY, NULL);
+		assert_int_equal(world.result.outcome, WALK_ROLLED_BACK);
+		assert_string_equal(world_read(&world, "door"), "closed");
+		assert_string_equal(world_read(&world, "door-colour"), "blue");
+		world_reopen(&world);
+	}
+	world_end(&world);
+}
+
+/* A check, and a step that had nothing to do, are not undone: after what they build on was, they
+ * are made again, and in their turn. */
+static void what_stood_on_an_undone_step_is_looked_at_again(void **state)
+{
+	struct world world;
+	(void)state;
+
+	world_begin(&world,
+	            HEAD "steps:\n"
+	                 "  make: {uses: test.file, with: {path: app, content: there}}\n"
+	                 "  set: {uses: test.file, needs: [make], with: {path: config, content: "
+	                 "right}}\n"
+	                 "  try: {uses: test.look, needs: [set], with: {path: app}}\n"
+	                 "  use: {uses: test.file, needs: [try], with: {path: traffic, content: "
+	                 "on}}\n");
+	world_write(&world, "config", "right");
+	world_walk(&world, WALK_APPLY, NULL);
+	assert_int_equal(world.result.outcome, WALK_DONE);
+	world_reopen(&world);
+	world_walk(&world, WALK_REVERT, "make");
+	assert_int_equal(world.result.outcome, WALK_DONE);
+	assert_string_equal(world_read(&world, "traffic"), "");
+	world_write(&world, "config", "wrong");
+	world_reopen(&world);
+	int looked = world_effects(&world, "look try");
+	world_walk(&world, WALK_APPLY, NULL);
+	assert_int_equal(world.result.outcome, WALK_DONE);
+	assert_string_equal(world_read(&world, "config"), "right");
+	assert_int_equal(world_effects(&world, "look try"), looked + 1);
+	world_end(&world);
+}
+
 static void a_step_that_exceeds_its_timeout_is_stopped(void **state)
 {
 	struct world world;
@@ -407,6 +465,8 @@ int main(void)
 		cmocka_unit_test(a_precondition_holds_a_step_back_until_it_is_true),
 		cmocka_unit_test(a_precondition_without_within_must_hold_at_once),
 		cmocka_unit_test(a_run_without_its_approval_parks_and_goes_on_with_it),
+		cmocka_unit_test(the_way_back_to_a_step_that_had_nothing_to_do),
+		cmocka_unit_test(what_stood_on_an_undone_step_is_looked_at_again),
 		cmocka_unit_test(a_step_that_exceeds_its_timeout_is_stopped),
 		cmocka_unit_test(a_used_up_downtime_budget_takes_the_way_back),
 		cmocka_unit_test(

@@ -195,6 +195,26 @@ static const struct step_module gone_module = {
 	.apply = apply_gone,
 };
 
+/* ---- test.look: a file is there ---- */
+
+static bool observe_look(struct step *step, struct value *seen, struct error *err)
+{
+	(void)seen;
+	if (access(file_path(step), F_OK) != 0)
+		return fail(err, ERROR_FAILED, "there is no such file");
+	add_effect(step, "look");
+	return true;
+}
+
+static const struct step_module look_module = {
+	.name = "test.look",
+	.text = "A file is there.",
+	.traits = STEP_READ_ONLY,
+	.fields = gone_fields,
+	.reads = (const char *const[]){"file/${path}", NULL},
+	.observe = observe_look,
+};
+
 /* ---- test.fail: fails a number of times, counted in the ledger ---- */
 
 static const struct field fail_fields[] = {
@@ -353,8 +373,9 @@ static const struct metric numbers[] = {
 	{0},
 };
 
-static const struct step_module *const modules[] = {
-	&file_module, &fail_module, &hang_module, &serve_module, &copy_module, &gone_module, NULL};
+static const struct step_module *const modules[] = {&file_module,  &fail_module, &hang_module,
+                                                    &serve_module, &copy_module, &gone_module,
+                                                    &look_module,  NULL};
 static const struct connection_kind *const connections[] = {NULL};
 static const struct metric *const metrics[] = {numbers, NULL};
 
