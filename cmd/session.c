@@ -83,15 +83,9 @@ bool session_resolve(struct session *session, struct error *err)
 
 static const char *digest_of(struct arena *arena, const struct value *value)
 {
-	unsigned char hash[16];
 	char hexadecimal[33];
-	struct text canonical = {0};
 
-	json_write_canonical(value, &canonical);
-	crypto_generichash(hash, sizeof hash, (const unsigned char *)text_string(&canonical),
-	                   canonical.length, NULL, 0);
-	text_free(&canonical);
-	sodium_bin2hex(hexadecimal, sizeof hexadecimal, hash, sizeof hash);
+	json_digest(&value, 1, hexadecimal, sizeof hexadecimal);
 	return arena_text(arena, hexadecimal);
 }
 

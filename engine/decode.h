@@ -3,6 +3,7 @@
 #ifndef PLAN_DECODE_H
 #define PLAN_DECODE_H
 
+#include "engine/base/names.h"
 #include "engine/plan.h"
 
 /* A step as written, before `if` and `for_each` turn it into none, one or many. */
@@ -19,17 +20,21 @@ struct declaration {
 
 struct decoder {
 	struct plan *plan;
-	struct arena *arena;
+	struct arena *arena;  /* the plan's */
+	struct arena scratch; /* what is not needed any more when the plan is read */
 	struct problems *problems;
 	const struct plan_options *options;
 	struct declaration *declarations; /* in the order of the file */
-	struct declaration **by_name;     /* sorted */
 	size_t declaration_count;
+	struct names by_name, inputs, secrets, connections;
+	size_t *needed_by; /* a stamp on each declaration: index + 1 of the last that needs it */
 	struct plan_step *steps; /* instances, in the order of the file */
 	size_t step_count;
 	struct declaration *at;    /* whose references are being read, or NULL */
 	const struct value *each;  /* the item for ${each}, or NULL */
 	size_t expanded;           /* bytes of text that references were replaced in */
+	size_t unrolled;           /* values that for_each makes */
+	size_t guessed;            /* words that were compared with misspelt ones */
 	struct plan_step defaults; /* timeout, retry, on_failure */
 };
 
@@ -73,8 +78,13 @@ bool decode_duration(struct decoder *decoder, const struct value *map, const cha
                      int64_t *duration_ms);
 
 struct declaration *decode_find(struct decoder *decoder, const char *name);
-void decode_need(struct declaration *declaration, size_t needed, struct arena *arena);
+
+/* The declaration at hand needs that one. */
+void decode_need(struct decoder *decoder, size_t needed);
 const char *decode_nearest_step(struct decoder *decoder, const char *name);
+
+/* Counts the work of looking for the nearest of so many words; false when it was enough. */
+bool decode_may_guess(struct decoder *decoder, size_t candidates);
 
 void decode_inputs(struct decoder *decoder);
 void decode_rest_of_head(struct decoder *decoder);

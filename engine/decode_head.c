@@ -181,16 +181,16 @@ static void check_set_inputs(struct decoder *decoder)
 		return;
 	for (const struct value *one = set ? set->as.items.first : NULL; one; one = one->next) {
 		struct nearest nearest = nearest_to(one->key);
-		bool known = false;
-		for (size_t i = 0; i < plan->input_count; i++) {
-			known |= strcmp(plan->inputs[i].name, one->key) == 0;
-			nearest_try(&nearest, plan->inputs[i].name);
-		}
-		if (!known)
-			problems_add(decoder->problems, (struct place){1, 1},
-			             "the plan has no input %s%s%s%s (set on the command line)",
-			             one->key, nearest.best ? "; did you mean " : "",
-			             nearest.best ? nearest.best : "", nearest.best ? "?" : "");
+		size_t index;
+		if (names_find(&decoder->inputs, one->key, &index))
+			continue;
+		if (decode_may_guess(decoder, plan->input_count))
+			for (size_t i = 0; i < plan->input_count; i++)
+				nearest_try(&nearest, plan->inputs[i].name);
+		problems_add(decoder->problems, (struct place){1, 1},
+		             "the plan has no input %s%s%s%s (set on the command line)", one->key,
+		             nearest.best ? "; did you mean " : "",
+		             nearest.best ? nearest.best : "", nearest.best ? "?" : "");
 	}
 }
 
@@ -202,8 +202,11 @@ void decode_inputs(struct decoder *decoder)
 	if (inputs && inputs->kind == VALUE_MAP) {
 		plan->inputs =
 			arena_array(decoder->arena, inputs->as.items.count, sizeof *plan->inputs);
-		for (const struct value *one = inputs->as.items.first; one; one = one->next)
+		names_begin(&decoder->inputs, &decoder->scratch, inputs->as.items.count);
+		for (const struct value *one = inputs->as.items.first; one; one = one->next) {
+			names_add(&decoder->inputs, one->key, plan->input_count, NULL);
 			decode_input(decoder, one, &plan->inputs[plan->input_count++]);
+		}
 	}
 	check_set_inputs(decoder);
 }
@@ -224,8 +227,10 @@ static void decode_secrets(struct decoder *decoder, const struct value *secrets)
 {
 	struct plan *plan = decoder->plan;
 
+	names_begin(&decoder->secrets, &decoder->scratch, secrets->as.items.count);
 	plan->secrets = arena_array(decoder->arena, secrets->as.items.count, sizeof *plan->secrets);
 	for (const struct value *one = secrets->as.items.first; one; one = one->next) {
+		names_add(&decoder->secrets, one->key, plan->secret_count, NULL);
 		struct plan_secret *secret = &plan->secrets[plan->secret_count++];
 		check_name(decoder, one, "a secret");
 		*secret = (struct plan_secret){
@@ -283,6 +288,7 @@ static void decode_connection(struct decoder *decoder, const struct value *map)
 		             near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 		return;
 	}
+	names_add(&decoder->connections, map->key, plan->connection_count, NULL);
 	plan->connections[plan->connection_count++] = (struct plan_connection){
 		.name = map->key,
 		.kind = kind,
@@ -295,6 +301,7 @@ static void decode_connections(struct decoder *decoder, const struct value *conn
 {
 	struct plan *plan = decoder->plan;
 
+	names_begin(&decoder->connections, &decoder->scratch, connections->as.items.count);
 	plan->connections =
 		arena_array(decoder->arena, connections->as.items.count, sizeof *plan->connections);
 	for (const struct value *one = connections->as.items.first; one; one = one->next)

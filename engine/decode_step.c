@@ -46,6 +46,8 @@ static const struct key nothing_keys[] = {
 	{0},
 };
 
+#define MOST_UNROLLED 1000000
+
 /* ---- Declarations ---- */
 
 static bool is_step_name(const char *name)
@@ -58,20 +60,15 @@ static bool is_step_name(const char *name)
 	return true;
 }
 
-static int by_name(const void *left, const void *right)
-{
-	return strcmp((*(struct declaration *const *)left)->name,
-	              (*(struct declaration *const *)right)->name);
-}
-
 void decode_declarations(struct decoder *decoder)
 {
 	const struct value *steps = value_get(decoder->plan->root, "steps");
 	size_t count = steps && steps->kind == VALUE_MAP ? steps->as.items.count : 0;
 
 	decoder->declarations =
-		arena_array(decoder->arena, count + 1, sizeof *decoder->declarations);
-	decoder->by_name = arena_array(decoder->arena, count + 1, sizeof *decoder->by_name);
+		arena_array(&decoder->scratch, count + 1, sizeof *decoder->declarations);
+	decoder->needed_by = arena_array(&decoder->scratch, count + 1, sizeof(size_t));
+	names_begin(&decoder->by_name, &decoder->scratch, count);
 	for (const struct value *one = count ? steps->as.items.first : NULL; one; one = one->next) {
 		size_t index = decoder->declaration_count++;
 		if (!is_step_name(one->key))
@@ -82,9 +79,8 @@ void decode_declarations(struct decoder *decoder)
 				one->key);
 		decoder->declarations[index] = (struct declaration){
 			.name = one->key, .map = one, .included = true, .index = index};
-		decoder->by_name[index] = &decoder->declarations[index];
+		names_add(&decoder->by_name, one->key, index, NULL);
 	}
-	qsort(decoder->by_name, decoder->declaration_count, sizeof *decoder->by_name, by_name);
 }
 
 /* ---- if and for_each ---- */
@@ -99,16 +95,27 @@ static bool decide_if(struct decoder *decoder, const struct value *condition)
 	if (decode_as_written(decoder) && decode_has_reference(value))
 		return true;
 	if (input && value_get(value, "equals")) {
-		const struct plan *plan = decoder->plan;
-		for (size_t i = 0; i < plan->input_count; i++)
-			if (strcmp(plan->inputs[i].name, input) == 0)
-				return value_equal(plan->inputs[i].value,
-				                   value_get(value, "equals"));
+		size_t index;
+		if (names_find(&decoder->inputs, input, &index))
+			return value_equal(decoder->plan->inputs[index].value,
+			                   value_get(value, "equals"));
 	}
 	problems_add(decoder->problems, condition->at,
 	             "`if` is decided from inputs: ${inputs.NAME} of a bool, or {input: NAME, "
 	             "equals: VALUE}");
 	return true;
+}
+
+/* A small file must not become a large plan: for_each times what the step says. */
+static void unroll(struct decoder *decoder, const struct declaration *declaration)
+{
+	bool was_over = decoder->unrolled > MOST_UNROLLED;
+
+	decoder->unrolled += declaration->count * value_count(declaration->map);
+	if (!was_over && decoder->unrolled > MOST_UNROLLED)
+		problems_add(decoder->problems, declaration->map->key_at,
+		             "with `for_each` written out the plan has more than 1,000,000 parts; "
+		             "split it");
 }
 
 static void decode_presence(struct decoder *decoder, struct declaration *declaration)
@@ -131,8 +138,10 @@ static void decode_presence(struct decoder *decoder, struct declaration *declara
 	}
 	if (decode_as_written(decoder))
 		return;
-	if (declaration->each)
+	if (declaration->each) {
 		declaration->count = declaration->each->as.items.count;
+		unroll(decoder, declaration);
+	}
 	if (!declaration->included)
 		declaration->count = 0;
 }
@@ -146,7 +155,7 @@ static void decode_needs(struct decoder *decoder, const struct value *list)
 		struct declaration *found = name ? decode_find(decoder, name) : NULL;
 		const char *near = name && !found ? decode_nearest_step(decoder, name) : NULL;
 		if (found)
-			decode_need(decoder->at, found->index, decoder->arena);
+			decode_need(decoder, found->index);
 		else
 			problems_add(decoder->problems, one->at, "there is no step %s%s%s%s",
 			             name ? name : "of that kind", near ? "; did you mean " : "",
@@ -424,11 +433,18 @@ void decode_steps(struct decoder *decoder)
 	struct plan_step *defaults = arena_alloc(decoder->arena, sizeof *defaults);
 	*defaults = decoder->defaults;
 	decoder->plan->defaults = defaults;
-	for (size_t i = 0; i < decoder->declaration_count; i++) {
+	for (size_t i = 0; i < decoder->declaration_count && decoder->unrolled <= MOST_UNROLLED;
+	     i++) {
 		decode_presence(decoder, &decoder->declarations[i]);
 		count += decoder->declarations[i].count;
 	}
-	decoder->steps = arena_array(decoder->arena, count + 1, sizeof *decoder->steps);
-	for (size_t i = 0; i < decoder->declaration_count; i++)
-		decode_instances(decoder, &decoder->declarations[i]);
+	bool too_many = decoder->unrolled > MOST_UNROLLED;
+	decoder->steps =
+		arena_array(decoder->arena, too_many ? 1 : count + 1, sizeof *decoder->steps);
+	for (size_t i = 0; i < decoder->declaration_count; i++) {
+		if (too_many || problems_full(decoder->problems))
+			decoder->declarations[i].count = 0;
+		else
+			decode_instances(decoder, &decoder->declarations[i]);
+	}
 }

@@ -305,9 +305,8 @@ static struct value *accept_items(const struct field *field, const struct value 
 			return NULL;
 		}
 		if (map)
-			value_set(arena, items, item->key, one);
-		else
-			value_add(items, one);
+			one->key = arena_text(arena, item->key);
+		value_add(items, one);
 	}
 	return items;
 }

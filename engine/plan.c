@@ -3,11 +3,9 @@
 #include "engine/plan.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
-#include "engine/base/text.h"
 #include "engine/decode.h"
 #include "engine/yaml.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,49 +67,90 @@ struct plan_step *plan_find(const struct plan *plan, const char *id)
 	return found ? *found : find_name(plan, id);
 }
 
-bool plan_comes_before(const struct plan_step *first, const struct plan_step *second)
+/* Adds to *work how many steps and edges it looked at. */
+static bool comes_before(const struct plan_step *first, const struct plan_step *second,
+                         size_t *work)
 {
 	/* Steps lie in topological order: one sweep down, each step marked at most once. */
 	const struct plan_step *steps = second - second->order;
 	struct arena arena = {0};
-	bool *before = arena_array(&arena, second->order + 1, sizeof *before);
 
-	before[second->order] = true;
-	for (size_t i = second->order; i > first->order; i--)
-		for (size_t n = 0; before[i] && n < steps[i].need_count; n++)
-			before[steps[i].needs[n]->order] = true;
-	bool found = first->order < second->order && before[first->order];
+	if (first->order >= second->order)
+		return false;
+	for (size_t n = 0; n < second->need_count; n++)
+		if (second->needs[n] == first)
+			return true;
+	size_t base = first->order, count = second->order - base + 1;
+	bool *before = arena_array(&arena, count, sizeof *before);
+	before[count - 1] = true;
+	for (size_t i = count - 1; i > 0; i--) {
+		const struct plan_step *step = &steps[base + i];
+		for (size_t n = 0; before[i] && n < step->need_count; n++, ++*work)
+			if (step->needs[n]->order >= base)
+				before[step->needs[n]->order - base] = true;
+	}
+	*work += count;
+	bool found = before[0];
 	arena_free(&arena);
 	return found;
 }
 
+bool plan_comes_before(const struct plan_step *first, const struct plan_step *second)
+{
+	size_t work = 0;
+
+	return comes_before(first, second, &work);
+}
+
 /* ---- Checks of the whole ---- */
 
-static void check_steps_of_conditions(const struct plan *plan, const struct plan_step *step,
-                                      const struct plan_conditions *conditions,
-                                      struct problems *problems)
+/* The order between far steps is looked up so often in no plan that is not made for it. */
+#define MOST_WORK 100000000
+
+struct check {
+	const struct plan *plan;
+	struct problems *problems;
+	size_t work;
+};
+
+/* True also when there was too much to look up, and that is said. */
+static bool is_before(struct check *check, const struct plan_step *first,
+                      const struct plan_step *second)
+{
+	if (first == second || check->work > MOST_WORK)
+		return first != second;
+	bool before = comes_before(first, second, &check->work);
+	if (check->work > MOST_WORK)
+		problems_add(check->problems, second->at,
+		             "too many steps name others that come long before them; put those "
+		             "into `needs`, beginning with %s here",
+		             first->name);
+	return before;
+}
+
+static void check_steps_of_conditions(struct check *check, const struct plan_step *step,
+                                      const struct plan_conditions *conditions)
 {
 	for (size_t i = 0; i < conditions->count; i++) {
 		const struct plan_condition *condition = &conditions->list[i];
 		const char *name = condition->of ? value_reveal(condition->of) : NULL;
 		if (!condition->metric || condition->metric->of != OF_STEP || !name)
 			continue;
-		const struct plan_step *other = plan_find(plan, name);
-		if (other && !plan_comes_before(other, step))
-			problems_add(problems, condition->of->at,
+		const struct plan_step *other = plan_find(check->plan, name);
+		if (other && !is_before(check, other, step))
+			problems_add(check->problems, condition->of->at,
 			             "step %s must come first: add it to `needs`", name);
 	}
 }
 
-static void check_way_back(const struct plan *plan, const struct plan_step *step,
-                           struct problems *problems)
+static void check_way_back(struct check *check, const struct plan_step *step)
 {
 	const struct plan_step *to = step->on_failure == ON_FAILURE_ROLL_BACK
-	                                     ? plan_find(plan, step->roll_back_to)
+	                                     ? plan_find(check->plan, step->roll_back_to)
 	                                     : NULL;
 
-	if (to && to != step && !plan_comes_before(to, step) && to->name != step->name)
-		problems_add(problems, step->at,
+	if (to && to->name != step->name && !is_before(check, to, step))
+		problems_add(check->problems, step->at,
 		             "%s cannot roll back to %s, which does not come before it", step->id,
 		             to->id);
 }
@@ -143,13 +182,15 @@ static void check_ids(const struct plan *plan, struct problems *problems)
 
 static void check_whole(const struct plan *plan, struct problems *problems)
 {
+	struct check check = {.plan = plan, .problems = problems};
+
 	check_ids(plan, problems);
 	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct plan_step *step = &plan->steps[i];
-		check_steps_of_conditions(plan, step, &step->preconditions, problems);
-		check_steps_of_conditions(plan, step, &step->postconditions, problems);
-		check_steps_of_conditions(plan, step, &step->invariants, problems);
-		check_way_back(plan, step, problems);
+		check_steps_of_conditions(&check, step, &step->preconditions);
+		check_steps_of_conditions(&check, step, &step->postconditions);
+		check_steps_of_conditions(&check, step, &step->invariants);
+		check_way_back(&check, step);
 	}
 	check_downtime(plan, problems);
 }
@@ -158,21 +199,16 @@ static void check_whole(const struct plan *plan, struct problems *problems)
 
 static void make_digest(struct plan *plan)
 {
-	unsigned char hash[32];
-	struct text canonical = {0};
 	struct value *inputs = value_map(&plan->arena);
+	const struct value *const both[] = {plan->root, inputs};
 
 	for (size_t i = 0; i < plan->input_count; i++)
-		if (plan->inputs[i].value)
-			value_set(&plan->arena, inputs, plan->inputs[i].name,
-			          value_copy(&plan->arena, plan->inputs[i].value));
-	json_write_canonical(plan->root, &canonical);
-	text_add(&canonical, "\n");
-	json_write_canonical(inputs, &canonical);
-	crypto_generichash(hash, sizeof hash, (const unsigned char *)text_string(&canonical),
-	                   canonical.length, NULL, 0);
-	sodium_bin2hex(plan->digest, sizeof plan->digest, hash, sizeof hash);
-	text_free(&canonical);
+		if (plan->inputs[i].value) {
+			struct value *one = value_copy(&plan->arena, plan->inputs[i].value);
+			one->key = plan->inputs[i].name;
+			value_add(inputs, one);
+		}
+	json_digest(both, 2, plan->digest, sizeof plan->digest);
 }
 
 static bool decode(struct plan *plan, const struct plan_options *options, struct problems *problems)
@@ -187,6 +223,7 @@ static bool decode(struct plan *plan, const struct plan_options *options, struct
 	decode_rest_of_head(&decoder);
 	decode_steps(&decoder);
 	bool ordered = graph_order(&decoder);
+	arena_free(&decoder.scratch);
 	make_index(plan);
 	if (!ordered)
 		return false;
@@ -194,21 +231,33 @@ static bool decode(struct plan *plan, const struct plan_options *options, struct
 	return problems->count == 0;
 }
 
-bool plan_parse(struct plan *plan, const struct plan_source *source,
-                const struct registry *registry, const struct plan_options *options,
-                struct problems *problems)
+/* All that comes before the tree of the file is read. */
+static void begin(struct plan *plan, const char *file, const struct registry *registry,
+                  const struct plan_options *options)
 {
 	*plan = (struct plan){.registry = registry};
-	plan->file = arena_text(&plan->arena, source->file);
+	plan->file = arena_text(&plan->arena, file);
 	plan->directory = options && options->directory
 	                          ? arena_text(&plan->arena, options->directory)
-	                          : file_directory(&plan->arena, source->file);
+	                          : file_directory(&plan->arena, file);
 	plan->name = plan->summary = "";
-	plan->root = yaml_read(&plan->arena, source->data, source->length, problems);
+}
+
+static bool finish(struct plan *plan, const struct plan_options *options, struct problems *problems)
+{
 	if (!plan->root || !decode(plan, options, problems))
 		return false;
 	make_digest(plan);
 	return true;
+}
+
+bool plan_parse(struct plan *plan, const struct plan_source *source,
+                const struct registry *registry, const struct plan_options *options,
+                struct problems *problems)
+{
+	begin(plan, source->file, registry, options);
+	plan->root = yaml_read(&plan->arena, source->data, source->length, problems);
+	return finish(plan, options, problems);
 }
 
 bool plan_load(struct plan *plan, const char *file, const struct registry *registry,
@@ -216,17 +265,16 @@ bool plan_load(struct plan *plan, const char *file, const struct registry *regis
 {
 	struct arena arena = {0};
 	struct error err = {0};
-	struct plan_source source = {.file = file};
-	bool fine = false;
+	size_t length;
 
-	*plan = (struct plan){.registry = registry, .file = file};
-	source.data = file_read(&arena, file, YAML_BYTES, &source.length, &err);
-	if (source.data)
-		fine = plan_parse(plan, &source, registry, options, problems);
+	begin(plan, file, registry, options);
+	const char *data = file_read(&arena, file, YAML_BYTES, &length, &err);
+	if (data)
+		plan->root = yaml_read(&plan->arena, data, length, problems);
 	else
 		problems_add(problems, (struct place){0}, "%s", err.text);
 	arena_free(&arena);
-	return fine;
+	return finish(plan, options, problems);
 }
 
 void plan_free(struct plan *plan)

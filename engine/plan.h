@@ -135,6 +135,9 @@ void problems_add(struct problems *problems, struct place at, const char *format
 	__attribute__((format(printf, 3, 4)));
 void problems_free(struct problems *problems);
 
+/* So many that no more are taken, and nobody reads on. */
+bool problems_full(const struct problems *problems);
+
 /* Inputs that the operator set: --set name=value (TEXT) and --inputs FILE. */
 struct plan_options {
 	const struct value *inputs; /* MAP, or NULL */

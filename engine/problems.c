@@ -18,7 +18,7 @@ static bool grow(struct problems *problems)
 {
 	if (problems->count < problems->capacity)
 		return true;
-	if (problems->count >= MOST_PROBLEMS)
+	if (problems_full(problems))
 		return false;
 	size_t capacity = problems->capacity ? problems->capacity * 2 : 8;
 	struct problem *list = arena_array(&problems->arena, capacity, sizeof *list);
@@ -39,11 +39,18 @@ static bool stands_already(const struct problems *problems, const struct problem
 	return false;
 }
 
+bool problems_full(const struct problems *problems)
+{
+	return problems->count >= MOST_PROBLEMS;
+}
+
 void problems_add(struct problems *problems, struct place at, const char *format, ...)
 {
 	struct problem one = {.at = at};
 	va_list arguments;
 
+	if (problems_full(problems))
+		return;
 	va_start(arguments, format);
 	vsnprintf(one.text, sizeof one.text, format, arguments);
 	va_end(arguments);

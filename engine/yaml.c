@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads YAML event by event: limits are checked before the next event is asked for. */
 #include "engine/yaml.h"
+#include "engine/base/names.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,14 +11,43 @@
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
+/* Words of at most this length that came by lately are kept only once. */
+#define WORD_BYTES 32
+#define WORDS 2048
+
 struct reader {
 	yaml_parser_t parser;
 	struct arena *arena;
 	struct problems *problems;
 	const char *data;
+	size_t length;
+	size_t fed, fed_at_event; /* bytes that libyaml has, and that it had at the last event */
 	size_t events, depth;
-	bool broken; /* no use in reading on */
+	/* Of the part that is being read: all that is no step, or one step. */
+	struct part {
+		size_t events, bytes;
+	} head, step;
+	size_t last_index; /* where the last event began */
+	bool in_steps;
+	bool too_silent; /* YAML_SILENT_BYTES without an event */
+	bool broken;     /* no use in reading on */
+	const char *words[WORDS];
 };
+
+/* libyaml knows no limits: it would take a text of any length before it says so. */
+static int feed(void *context, unsigned char *buffer, size_t size, size_t *size_read)
+{
+	struct reader *reader = context;
+	size_t left = reader->length - reader->fed;
+
+	reader->too_silent = reader->fed - reader->fed_at_event > YAML_SILENT_BYTES;
+	if (reader->too_silent)
+		return 0;
+	*size_read = left < size ? left : size;
+	memcpy(buffer, reader->data + reader->fed, *size_read);
+	reader->fed += *size_read;
+	return 1;
+}
 
 static struct place place_of(const yaml_mark_t *mark)
 {
@@ -42,25 +72,61 @@ static bool give_up(struct reader *reader, const yaml_mark_t *mark, const char *
 	return false;
 }
 
+static void not_yaml(struct reader *reader)
+{
+	const char *problem = reader->parser.problem ? reader->parser.problem : "not readable";
+	const char *context = reader->parser.context;
+	struct place at = reader->parser.error == YAML_READER_ERROR
+	                          ? place_in(reader->data, reader->parser.problem_offset)
+	                          : place_of(&reader->parser.problem_mark);
+
+	if (reader->too_silent)
+		problems_add(reader->problems, place_of(&reader->parser.mark),
+		             "a text (longer than 64 KiB) or a comment goes on and on here; put it "
+		             "in a file");
+	else
+		problems_add(reader->problems, at, "this is not YAML: %s%s%s", problem,
+		             context ? " " : "", context ? context : "");
+	reader->broken = true;
+}
+
+/* Counts the event to the part it stands in; false and the reason when that is too much. */
+static const char *too_much(struct reader *reader, const yaml_event_t *event)
+{
+	bool in_step = reader->in_steps && reader->depth >= 2;
+	struct part *part = in_step ? &reader->step : &reader->head;
+
+	part->bytes += event->end_mark.index - reader->last_index;
+	part->events++;
+	reader->last_index = event->end_mark.index;
+	if (++reader->events > YAML_EVENTS)
+		return "the file has more than 2,500,000 parts; split the plan";
+	if (part->events > YAML_PART_EVENTS)
+		return in_step ? "this step has more than 100,000 parts; split it"
+		               : "there are more than 100,000 parts outside of `steps`; "
+		                 "split the plan";
+	if (part->bytes > YAML_PART_BYTES)
+		return in_step ? "this step is larger than 1 MiB; split it"
+		               : "what stands outside of `steps` is larger than 1 MiB; "
+		                 "split the plan";
+	return NULL;
+}
+
 static bool next_event(struct reader *reader, yaml_event_t *event)
 {
 	if (reader->broken)
 		return false;
 	if (!yaml_parser_parse(&reader->parser, event)) {
-		const char *problem =
-			reader->parser.problem ? reader->parser.problem : "not readable";
-		const char *context = reader->parser.context;
-		struct place at = reader->parser.error == YAML_READER_ERROR
-		                          ? place_in(reader->data, reader->parser.problem_offset)
-		                          : place_of(&reader->parser.problem_mark);
-		problems_add(reader->problems, at, "this is not YAML: %s%s%s", problem,
-		             context ? " " : "", context ? context : "");
-		reader->broken = true;
+		not_yaml(reader);
 		return false;
 	}
-	if (++reader->events <= YAML_EVENTS)
+	reader->fed_at_event = reader->fed;
+	const char *why = too_much(reader, event);
+	if (!why && !problems_full(reader->problems))
 		return true;
-	give_up(reader, &event->start_mark, "the file has more than 100,000 parts; split the plan");
+	if (why)
+		give_up(reader, &event->start_mark, why);
+	reader->broken = true;
 	yaml_event_delete(event);
 	return false;
 }
@@ -104,8 +170,25 @@ static bool read_real(const char *text, double *real)
 	return *end == '\0';
 }
 
-static struct value *read_plain(struct arena *arena, const char *text)
+/* A copy in the arena, or the one that is there already. */
+static const char *keep_word(struct reader *reader, const char *text, size_t length)
 {
+	size_t hash = length;
+
+	if (length > WORD_BYTES)
+		return arena_text_n(reader->arena, text, length);
+	for (size_t i = 0; i < length; i++)
+		hash = hash * 31 + (unsigned char)text[i];
+	const char **word = &reader->words[hash % WORDS];
+	if (!*word || strcmp(*word, text) != 0)
+		*word = arena_text_n(reader->arena, text, length);
+	return *word;
+}
+
+static struct value *read_plain(struct reader *reader, const char *text, size_t length)
+{
+	struct arena *arena = reader->arena;
+
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
 	static const char *const truths[] = {"true", "True", "TRUE", NULL};
 	static const char *const lies[] = {"false", "False", "FALSE", NULL};
@@ -120,7 +203,21 @@ static struct value *read_plain(struct arena *arena, const char *text)
 		return value_number(arena, number);
 	if (read_real(text, &real))
 		return value_real(arena, real);
-	return value_text(arena, text);
+	return value_text_shared(arena, keep_word(reader, text, length));
+}
+
+static bool check_scalar(struct reader *reader, const yaml_event_t *event)
+{
+	const char *text = (const char *)event->data.scalar.value;
+	size_t length = event->data.scalar.length;
+
+	if (length > YAML_SCALAR_BYTES)
+		return give_up(reader, &event->start_mark,
+		               "a text is longer than 64 KiB; put it in a file");
+	if (strlen(text) != length)
+		return give_up(reader, &event->start_mark,
+		               "a text holds a NUL character; take it out");
+	return true;
 }
 
 static struct value *read_scalar(struct reader *reader, const yaml_event_t *event)
@@ -128,18 +225,11 @@ static struct value *read_scalar(struct reader *reader, const yaml_event_t *even
 	const char *text = (const char *)event->data.scalar.value;
 	size_t length = event->data.scalar.length;
 
-	if (length > YAML_SCALAR_BYTES) {
-		give_up(reader, &event->start_mark,
-		        "a text is longer than 64 KiB; put it in a file");
+	if (!check_scalar(reader, event))
 		return NULL;
-	}
-	if (strlen(text) != length) {
-		give_up(reader, &event->start_mark, "a text holds a NUL character; take it out");
-		return NULL;
-	}
 	if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
-		return read_plain(reader->arena, text);
-	return value_text(reader->arena, text);
+		return read_plain(reader, text, length);
+	return value_text_shared(reader->arena, keep_word(reader, text, length));
 }
 
 /* ---- Trees ---- */
@@ -183,54 +273,77 @@ static void read_items(struct reader *reader, struct value *list)
 	}
 }
 
+/* Steps are the entries of `steps` in the outermost map. */
+static struct value *read_value_of(struct reader *reader, const char *key)
+{
+	struct value *item = NULL;
+	yaml_event_t event;
+
+	if (reader->in_steps && reader->depth == 2)
+		reader->step = (struct part){0};
+	if (next_event(reader, &event)) {
+		bool outermost = reader->depth == 1;
+		if (outermost)
+			reader->in_steps =
+				event.type == YAML_MAPPING_START_EVENT && strcmp(key, "steps") == 0;
+		item = read_node(reader, &event);
+		reader->in_steps = reader->in_steps && !outermost;
+		yaml_event_delete(&event);
+	}
+	return item;
+}
+
 static void read_entry(struct reader *reader, struct value *map, const yaml_event_t *key)
 {
-	yaml_event_t event;
-	struct value *item;
-
 	if (key->type != YAML_SCALAR_EVENT) {
 		give_up(reader, &key->start_mark, "a key must be a plain word");
 		return;
 	}
-	struct value *name = read_scalar(reader, key);
-	if (!name || !next_event(reader, &event))
+	if (!check_scalar(reader, key))
 		return;
-	item = read_node(reader, &event);
-	yaml_event_delete(&event);
+	const char *name =
+		keep_word(reader, (const char *)key->data.scalar.value, key->data.scalar.length);
+	struct place at = place_of(&key->start_mark);
+	struct value *item = read_value_of(reader, name);
 	if (!item)
 		return;
-	item->key = arena_text(reader->arena, (const char *)key->data.scalar.value);
-	item->key_at = place_of(&key->start_mark);
+	item->key = name;
+	item->key_at = at;
 	value_add(map, item);
 }
 
-static int by_key_then_place(const void *left, const void *right)
+static void written_twice(struct reader *reader, const struct value *item, int first_line)
 {
-	const struct value *a = *(const struct value *const *)left;
-	const struct value *b = *(const struct value *const *)right;
-	int order = strcmp(a->key, b->key);
+	problems_add(reader->problems, item->key_at,
+	             "%s is written twice, first in line %d; keep one", item->key, first_line);
+}
 
-	if (order != 0)
-		return order;
-	return a->key_at.line != b->key_at.line ? a->key_at.line - b->key_at.line
-	                                        : a->key_at.column - b->key_at.column;
+static void refuse_duplicates_among_few(struct reader *reader, const struct value *map)
+{
+	for (const struct value *item = map->as.items.first; item; item = item->next)
+		for (const struct value *first = map->as.items.first; first != item;
+		     first = first->next)
+			if (strcmp(first->key, item->key) == 0) {
+				written_twice(reader, item, first->key_at.line);
+				break;
+			}
 }
 
 static void refuse_duplicates(struct reader *reader, const struct value *map)
 {
-	size_t count = map->as.items.count, i = 0;
+	struct arena scratch = {0};
+	struct names names = {0};
+	size_t line;
 
-	if (count < 2)
+	if (map->as.items.count <= 8) {
+		refuse_duplicates_among_few(reader, map);
 		return;
-	const struct value **sorted = arena_array(reader->arena, count, sizeof *sorted);
+	}
+	names_begin(&names, &scratch, map->as.items.count);
 	for (const struct value *item = map->as.items.first; item; item = item->next)
-		sorted[i++] = item;
-	qsort(sorted, count, sizeof *sorted, by_key_then_place);
-	for (i = 1; i < count; i++)
-		if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0)
-			problems_add(reader->problems, sorted[i]->key_at,
-			             "%s is written twice, first in line %d; keep one",
-			             sorted[i]->key, sorted[i - 1]->key_at.line);
+		if (!names_add(&names, item->key, (size_t)item->key_at.line, &line))
+			written_twice(reader, item, (int)line);
+	arena_free(&scratch);
 }
 
 static void read_entries(struct reader *reader, struct value *map)
@@ -342,7 +455,7 @@ static bool check_bytes(const char *data, size_t length, struct problems *proble
 	struct place first = {1, 1};
 
 	if (length > YAML_BYTES) {
-		problems_add(problems, first, "the file is larger than 1 MiB; split the plan");
+		problems_add(problems, first, "the file is larger than 32 MiB; split the plan");
 		return false;
 	}
 	if (length >= 2 && ((unsigned char)data[0] >= 0xfe || data[0] == '\0' || data[1] == '\0')) {
@@ -371,11 +484,12 @@ struct value *yaml_read(struct arena *arena, const char *data, size_t length,
 		data += 3;
 		length -= 3;
 	}
-	struct reader reader = {.arena = arena, .problems = problems, .data = data};
+	struct reader reader = {
+		.arena = arena, .problems = problems, .data = data, .length = length};
 	if (!yaml_parser_initialize(&reader.parser))
 		return NULL;
 	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)data, length);
+	yaml_parser_set_input(&reader.parser, feed, &reader);
 	if (skip_to_document(&reader) && next_event(&reader, &event)) {
 		root = read_node(&reader, &event);
 		yaml_event_delete(&event);

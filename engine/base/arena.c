@@ -40,21 +40,26 @@ static struct arena_block *add_block(struct arena *arena, size_t size)
 	return block;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+static void *take(struct arena *arena, size_t size, size_t align)
 {
-	const size_t align = _Alignof(max_align_t);
+	struct arena_block *block = arena->blocks;
 
 	if (size > SIZE_MAX / 2)
 		out_of_memory(size);
-	size = (size + align - 1) / align * align;
 	if (size == 0)
-		size = align;
-	struct arena_block *block = arena->blocks;
-	if (!block || block->size - block->used < size)
+		size = 1;
+	size_t begin = block ? (block->used + align - 1) / align * align : 0;
+	if (!block || begin > block->size || block->size - begin < size) {
 		block = add_block(arena, size);
-	void *found = (char *)block->data + block->used;
-	block->used += size;
-	return found;
+		begin = 0;
+	}
+	block->used = begin + size;
+	return (char *)block->data + begin;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+	return take(arena, size, _Alignof(max_align_t));
 }
 
 void *arena_array(struct arena *arena, size_t count, size_t size)
@@ -70,7 +75,7 @@ char *arena_text_n(struct arena *arena, const char *text, size_t length)
 {
 	if (!text)
 		return NULL;
-	char *copy = arena_alloc(arena, length + 1);
+	char *copy = take(arena, length + 1, 1); /* texts lie close together */
 	memcpy(copy, text, length);
 	return copy;
 }

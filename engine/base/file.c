@@ -13,8 +13,30 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static char *read_descriptor(struct arena *arena, int descriptor, size_t limit, size_t *length,
-                             struct error *err)
+/* A regular file goes right where it will lie. */
+static char *read_sized(struct arena *arena, int descriptor, size_t size, size_t *length,
+                        struct error *err)
+{
+	char *data = arena_alloc(arena, size + 1);
+	size_t done = 0;
+	ssize_t got = 1;
+
+	/* One byte more than there should be: a file that grows meanwhile is noticed. */
+	while (done <= size && (got = read(descriptor, data + done, size + 1 - done)) > 0)
+		done += (size_t)got;
+	if (got < 0)
+		fail(err, ERROR_PLAN, "cannot be read: %s", strerror(errno));
+	else if (done > size)
+		fail(err, ERROR_PLAN, "grew while it was read; try again");
+	if (got < 0 || done > size)
+		return NULL;
+	if (length)
+		*length = done;
+	return data;
+}
+
+static char *read_stream(struct arena *arena, int descriptor, size_t limit, size_t *length,
+                         struct error *err)
 {
 	struct text text = {.limit = limit};
 	char piece[16384];
@@ -34,6 +56,21 @@ static char *read_descriptor(struct arena *arena, int descriptor, size_t limit, 
 		*length = text.length;
 	text_free(&text);
 	return data;
+}
+
+static char *read_descriptor(struct arena *arena, int descriptor, size_t limit, size_t *length,
+                             struct error *err)
+{
+	struct stat status;
+	bool sized = fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
+	             status.st_size > 0 && lseek(descriptor, 0, SEEK_CUR) == 0;
+
+	if (!sized)
+		return read_stream(arena, descriptor, limit, length, err);
+	if ((size_t)status.st_size <= limit)
+		return read_sized(arena, descriptor, (size_t)status.st_size, length, err);
+	fail(err, ERROR_PLAN, "is larger than the %zu bytes allowed", limit);
+	return NULL;
 }
 
 static int open_beneath(const char *directory, const char *path)

@@ -7,10 +7,12 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEPTH_LIMIT 64
+#define DIGEST_BYTES ((size_t)64 * 1024)
 #define DEFAULT_LIMIT ((size_t)16 * 1024 * 1024)
 
 static json_t *to_json(const struct value *value, const struct sealer *sealer, struct arena *arena);
@@ -18,7 +20,7 @@ static json_t *to_json(const struct value *value, const struct sealer *sealer, s
 static json_t *hidden_to_json(const struct value *value, const struct sealer *sealer,
                               struct arena *arena)
 {
-	const char *shown = value->shown ? value->shown : "(hidden)";
+	const char *shown = value->as.hidden.shown ? value->as.hidden.shown : "(hidden)";
 
 	if (value->kind == VALUE_UNKNOWN)
 		return json_pack("{s:s}", "$unknown", shown);
@@ -91,9 +93,87 @@ void json_write(const struct value *value, const struct sealer *sealer, struct t
 	write_with(value, sealer, JSON_COMPACT, out);
 }
 
-void json_write_canonical(const struct value *value, struct text *out)
+/* ---- The digest ---- */
+
+static int by_key(const void *left, const void *right)
 {
-	write_with(value, NULL, JSON_COMPACT | JSON_SORT_KEYS, out);
+	return strcmp((*(const struct value *const *)left)->key,
+	              (*(const struct value *const *)right)->key);
+}
+
+static bool is_sorted(const struct value *const *items, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(items[i - 1]->key, items[i]->key) > 0)
+			return false;
+	return true;
+}
+
+/* Text on its way into the hash. */
+struct digester {
+	struct text text;
+	crypto_generichash_state state;
+};
+
+static void digest_text(struct digester *digester)
+{
+	crypto_generichash_update(&digester->state,
+	                          (const unsigned char *)text_string(&digester->text),
+	                          digester->text.length);
+	text_clear(&digester->text);
+}
+
+static void digest_whole(struct digester *digester, const struct value *value)
+{
+	write_with(value, NULL, JSON_COMPACT | JSON_SORT_KEYS, &digester->text);
+	if (digester->text.length > DIGEST_BYTES)
+		digest_text(digester);
+}
+
+/* The outer maps entry by entry: the tree of jansson, several times as large as ours, is then never
+ * more than that of one step. */
+static void digest_map(struct digester *digester, const struct value *map, int levels)
+{
+	struct arena arena = {0};
+	size_t count = map->as.items.count, i = 0;
+	const struct value **items = arena_array(&arena, count + 1, sizeof *items);
+
+	for (const struct value *item = map->as.items.first; item; item = item->next)
+		items[i++] = item;
+	if (!is_sorted(items, count))
+		qsort(items, count, sizeof *items, by_key);
+	text_add(&digester->text, "{");
+	for (i = 0; i < count; i++) {
+		const struct value key = {.kind = VALUE_TEXT, .as.text = items[i]->key};
+		text_add(&digester->text, i ? "," : "");
+		write_with(&key, NULL, JSON_COMPACT, &digester->text);
+		text_add(&digester->text, ":");
+		if (levels > 1 && items[i]->kind == VALUE_MAP)
+			digest_map(digester, items[i], levels - 1);
+		else
+			digest_whole(digester, items[i]);
+	}
+	text_add(&digester->text, "}");
+	arena_free(&arena);
+}
+
+void json_digest(const struct value *const *values, size_t count, char *hexadecimal, size_t size)
+{
+	struct digester digester = {0};
+	unsigned char hash[crypto_generichash_BYTES_MAX];
+
+	crypto_generichash_init(&digester.state, NULL, 0, size / 2);
+	for (size_t i = 0; i < count; i++) {
+		text_add(&digester.text, i ? "\n" : "");
+		if (values[i]->kind == VALUE_MAP)
+			digest_map(&digester, values[i], 2);
+		else
+			digest_whole(&digester, values[i]);
+	}
+	digest_text(&digester);
+	crypto_generichash_final(&digester.state, hash, size / 2);
+	sodium_bin2hex(hexadecimal, size, hash, size / 2);
+	text_free(&digester.text);
 }
 
 void json_write_pretty(const struct value *value, struct text *out)

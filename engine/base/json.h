@@ -18,8 +18,9 @@ struct sealer {
  */
 void json_write(const struct value *value, const struct sealer *sealer, struct text *out);
 
-/* The same with keys sorted: equal values give equal bytes, for digests. */
-void json_write_canonical(const struct value *value, struct text *out);
+/* BLAKE2b of the same with keys sorted, so that equal values give equal digests; newlines between
+ * the values. size: of the hexadecimal text with its NUL, as many bytes as the hash shall have. */
+void json_digest(const struct value *const *values, size_t count, char *hexadecimal, size_t size);
 
 /* Indented, for files that people read; ends with a newline. */
 void json_write_pretty(const struct value *value, struct text *out);

@@ -64,12 +64,20 @@ struct value *value_text(struct arena *arena, const char *text)
 	return value;
 }
 
+struct value *value_text_shared(struct arena *arena, const char *text)
+{
+	struct value *value = new_value(arena, VALUE_TEXT);
+
+	value->as.text = text;
+	return value;
+}
+
 struct value *value_secret(struct arena *arena, const char *text, const char *shown)
 {
 	struct value *value = new_value(arena, VALUE_SECRET);
 
 	value->as.text = arena_text(arena, text);
-	value->shown = arena_text(arena, shown);
+	value->as.hidden.shown = arena_text(arena, shown);
 	return value;
 }
 
@@ -77,7 +85,7 @@ struct value *value_unknown(struct arena *arena, const char *shown)
 {
 	struct value *value = new_value(arena, VALUE_UNKNOWN);
 
-	value->shown = arena_text(arena, shown);
+	value->as.hidden.shown = arena_text(arena, shown);
 	return value;
 }
 
@@ -103,7 +111,8 @@ struct value *value_copy(struct arena *arena, const struct value *value)
 	*copy = *value;
 	copy->key = NULL;
 	copy->next = NULL;
-	copy->shown = arena_text(arena, value->shown);
+	if (value->kind == VALUE_SECRET || value->kind == VALUE_UNKNOWN)
+		copy->as.hidden.shown = arena_text(arena, value->as.hidden.shown);
 	if (value->kind == VALUE_TEXT || value->kind == VALUE_SECRET)
 		copy->as.text = arena_text(arena, value->as.text);
 	if (!holds_items(value))
@@ -243,6 +252,16 @@ const char *value_reveal(const struct value *value)
 	bool has_text = value && (value->kind == VALUE_TEXT || value->kind == VALUE_SECRET);
 
 	return has_text ? value->as.text : NULL;
+}
+
+size_t value_count(const struct value *value)
+{
+	size_t count = 1;
+
+	if (holds_items(value))
+		for (const struct value *item = value->as.items.first; item; item = item->next)
+			count += value_count(item);
+	return count;
 }
 
 static bool holds_kind(const struct value *value, enum value_kind kind)
@@ -414,7 +433,7 @@ void value_print(const struct value *value, struct text *out)
 		break;
 	case VALUE_SECRET:
 	case VALUE_UNKNOWN:
-		print_text(value->shown ? value->shown : "(hidden)", out);
+		print_text(value->as.hidden.shown ? value->as.hidden.shown : "(hidden)", out);
 		break;
 	}
 }

@@ -40,12 +40,14 @@ struct value {
 		double real;
 		const char *text; /* of TEXT and SECRET; UTF-8, no NUL inside */
 		struct {
+			const char *text;  /* the same as above */
+			const char *shown; /* what may be printed, such as "${secrets.key}" */
+		} hidden;                  /* of SECRET and UNKNOWN */
+		struct {
 			struct value *first, *last;
 			size_t count;
 		} items; /* of LIST and MAP */
 	} as;
-	const char
-		*shown; /* of SECRET and UNKNOWN: what may be printed, such as "${secrets.key}" */
 };
 
 /* Makers. Texts are copied into the arena. */
@@ -54,6 +56,8 @@ struct value *value_bool(struct arena *arena, bool truth);
 struct value *value_number(struct arena *arena, int64_t number);
 struct value *value_real(struct arena *arena, double real);
 struct value *value_text(struct arena *arena, const char *text);
+/* The text itself, which must live as long as the arena. */
+struct value *value_text_shared(struct arena *arena, const char *text);
 struct value *value_secret(struct arena *arena, const char *text, const char *shown);
 struct value *value_unknown(struct arena *arena, const char *shown);
 struct value *value_list(struct arena *arena);
@@ -88,6 +92,9 @@ struct value *value_find(const struct value *map, const char *path);
 
 /* The text of a TEXT or SECRET, else NULL. The one door to a secret: never print what it gives. */
 const char *value_reveal(const struct value *value);
+
+/* How many values it is made of, itself included. */
+size_t value_count(const struct value *value);
 
 /* True when anything inside is not known yet. NULL is known. */
 bool value_has_unknown(const struct value *value);

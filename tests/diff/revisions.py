@@ -283,7 +283,7 @@ def a_conflict_in_the_index_is_said():
 
 def a_large_file_is_not_read():
     repository = start()
-    repository.write("shop.yaml", "plan: 1\n" + "# padding\n" * 150000)
+    repository.write("shop.yaml", "plan: 1\n" + "# padding\n" * 3400000)
     repository.commit("large")
     code, output, _ = repository.diff("first..HEAD")
     same(code, 64)

@@ -246,9 +246,40 @@ static void refused_quickly(const char *data, size_t length, const char *says)
 	problems_free(&problems);
 }
 
+/* So many KiB of letters between line ends. */
+static void fill(struct text *text, int kibibytes, const char *end)
+{
+	for (int i = 0; i < kibibytes * 16; i++)
+		text_put(text, "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqr",
+		         64);
+	text_add(text, end);
+}
+
+/* Each repeated up to just below the largest size of a file. */
+static const struct {
+	const char *head, *again, *says;
+} large[] = {
+	{"", "0123456789abcdefghijklmnopqrstuvwxyz", "a text (longer than 64 KiB)"},
+	{"a: \"", "0123456789\n abcdefghijklmnopqrstuvwxyz", "a text (longer than 64 KiB)"},
+	{"a: |\n", "  0123456789abcdefghijklmnopqrstuvwxyz\n", "a text (longer than 64 KiB)"},
+	{"", "# 0123456789abcdefghijklmnopqrstuvwxyz\n", "a text (longer than 64 KiB)"},
+	{"", "%TAG !a! tag:b\n", "not YAML"},
+	{"", "- a\n", "100,000 parts"},
+	{"- [", "a,", "100,000 parts"},
+	{"- [", "{},", "100,000 parts"},
+	{"steps: [", "a,", "100,000 parts"},
+	{"steps:\n  a:\n", "    - {}\n", "this step has more than 100,000 parts"},
+	{"a: &a [x]\nb:\n", "- *a\n", "anchors"},
+	{HEAD "steps:\n", "  a: {uses: wait, with: {for: 1s}, needs: [b]}\n", "2,500,000 parts"},
+	{HEAD "steps:\n", "  a: {uses: wait, with: {for: *x}}\n", "aliases"},
+	{HEAD "inputs:\n",
+         "  a: 012345678901234567890123456789012345678901234567890123456789012345\n",
+         "outside of `steps` is larger than 1 MiB"},
+};
+
 static void hostile_files_are_refused(void **state)
 {
-	struct text text = {0};
+	struct text text = {0}, piece = {0};
 	(void)state;
 
 	for (int i = 0; i < 20000; i++)
@@ -260,21 +291,23 @@ static void hostile_files_are_refused(void **state)
 	refused_quickly(text.data, text.length, "64 levels");
 	text_clear(&text);
 	text_add(&text, "plan: ");
-	for (int i = 0; i < 70000; i++)
-		text_add(&text, "x");
+	fill(&text, 65, "\n");
 	refused_quickly(text.data, text.length, "64 KiB");
 	text_clear(&text);
-	for (int i = 0; i < 40 * 1024; i++)
-		for (int j = 0; j < 16; j++)
-			text_put(&text,
-			         "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqr",
-			         64);
-	refused_quickly(text.data, text.length, "larger than 1 MiB");
-	text_clear(&text);
-	for (int i = 0; i < 120000; i++)
-		text_add(&text, "- a\n");
-	refused_quickly(text.data, text.length, "100,000 parts");
+	fill(&text, 40 * 1024, "");
+	refused_quickly(text.data, text.length, "larger than 32 MiB");
+	for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+		text_clear(&text);
+		text_add(&text, large[i].head);
+		text_clear(&piece);
+		while (piece.length < 65536)
+			text_add(&piece, large[i].again);
+		while (text.length < (size_t)31 << 20)
+			text_put(&text, piece.data, piece.length);
+		refused_quickly(text.data, text.length, large[i].says);
+	}
 	text_free(&text);
+	text_free(&piece);
 	refused_quickly("plan: 1\nname: a\0b\n", 18, "NUL");
 	refused_quickly("\xff\xfep\0l\0", 6, "not UTF-8");
 	refused_quickly("plan: \xc3\x28\n", 9, "not YAML");
@@ -321,6 +354,26 @@ static void small_files_do_not_become_large_work(void **state)
 	assert_false(parse_n(text.data, text.length, &problems));
 	assert_non_null(strstr(problems.list[0].text, "larger than 16 MiB"));
 	problems_free(&problems);
+	text_clear(&text);
+	text_add(&text, HEAD "inputs:\n  many: {type: list of int, default: [0");
+	for (int i = 1; i < 20000; i++)
+		text_format(&text, ",%d", i);
+	text_add(&text, "]}\n  no: {type: bool, default: false}\nsteps:\n");
+	size_t head = text.length;
+	for (int i = 0; i < 1000; i++)
+		text_format(&text,
+		            "  s%d: {for_each: \"${inputs.many}\", uses: wait, with: {for: "
+		            "1s}}\n",
+		            i);
+	refused_quickly(text.data, text.length, "more than 1,000,000 parts");
+	text.length = head;
+	text_add(&text, "  s0: {uses: wait, with: {for: 1s}}\n");
+	for (int i = 1; i < 4000; i++)
+		text_format(&text,
+		            "  s%d: {uses: wait, needs: [s%d], if: \"${inputs.no}\", with: {for: "
+		            "1s}}\n  t%d: {uses: wait, needs: [s%d], with: {for: 1s}}\n",
+		            i, i - 1, i, i);
+	refused_quickly(text.data, text.length, "more than 4,000,000 dependencies");
 	text_free(&text);
 }
 
@@ -348,7 +401,7 @@ static void quantities_keep_their_units(void **state)
 	assert_false(unit_parse_duration("1e400s -1e400s", &duration_ms, &err));
 }
 
-static void five_thousand_steps_load(void **state)
+static void ten_thousand_steps_load(void **state)
 {
 	struct text text = {0};
 	struct problems problems = {0};
@@ -356,7 +409,7 @@ static void five_thousand_steps_load(void **state)
 	(void)state;
 
 	text_add(&text, HEAD "steps:\n");
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 10000; i++) {
 		text_format(&text, "  s%d: {uses: wait, with: {for: 1s}, needs: [", i);
 		for (int n = 1; n <= 5 && n <= i; n++)
 			text_format(&text, "%ss%d", n > 1 ? "," : "", i - n);
@@ -367,7 +420,7 @@ static void five_thousand_steps_load(void **state)
 	if (!fine)
 		fprintf(stderr, "%d: %s\n", problems.list[0].at.line, problems.list[0].text);
 	assert_true(fine);
-	assert_int_equal(plan.step_count, 5000);
+	assert_int_equal(plan.step_count, 10000);
 	plan_free(&plan);
 	problems_free(&problems);
 	text_free(&text);
@@ -389,7 +442,7 @@ int main(void)
 		cmocka_unit_test(hostile_files_are_refused),
 		cmocka_unit_test(small_files_do_not_become_large_work),
 		cmocka_unit_test(quantities_keep_their_units),
-		cmocka_unit_test(five_thousand_steps_load),
+		cmocka_unit_test(ten_thousand_steps_load),
 	};
 
 	return cmocka_run_group_tests_name("language", tests, NULL, NULL);
