@@ -63,9 +63,11 @@ static void judge(struct way_back *line, const struct run_step *known)
 	} else if (step->rollback == ROLLBACK_NEVER && known->state == RUN_DONE) {
 		line->what = BACK_STOP;
 		line->why = step->rollback_why;
-	} else if (step->rollback != ROLLBACK_STEPS && !step->module->revert) {
+	} else if (step->rollback != ROLLBACK_STEPS &&
+	           !step_has_inverse(step->module, step->with)) {
 		line->what = BACK_STOP;
-		line->why = "its module has no inverse";
+		line->why = step->module->revert ? "it says nothing of how to undo it"
+		                                 : "its module has no inverse";
 	}
 }
 

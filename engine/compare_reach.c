@@ -3,6 +3,7 @@
  * modules (`subjects`, `touches`, `reads`). */
 #include "engine/compare_parts.h"
 #include "engine/reference.h"
+#include "engine/resolve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,15 @@ static void add_field(struct collection *collection, const struct plan_step *ste
 	}
 }
 
+/* What follows the field: "/config", or "/attachment/${name}" with the name as written. */
+static const char *aspect_of(const struct plan_step *step, const char *rest, struct arena *arena)
+{
+	const char *aspect = rest[0] ? rest + 1 : "";
+	const char *resolved = resolve_template(aspect, step->with, NULL, arena);
+
+	return resolved ? compare_clean(arena, resolved) : aspect;
+}
+
 /* "heroku/app/${app}/config": kind, field, aspect. */
 static void add_templates(struct collection *collection, const char *const *templates,
                           const struct plan_step *step, enum reach_level level)
@@ -138,7 +148,7 @@ static void add_templates(struct collection *collection, const char *const *temp
 			continue;
 		collection->now = (struct touch){
 			.kind = arena_text_n(arena, *templates, (size_t)(begin - *templates)),
-			.aspect = end[1] ? end + 2 : "",
+			.aspect = aspect_of(step, end + 1, arena),
 			.level = level,
 			.step = step,
 		};

@@ -279,14 +279,16 @@ static void decode_rollback(struct decoder *decoder, const struct value *map,
 		step->rollback = ROLLBACK_NOTHING;
 		step->rollback_why = value_get_text(rollback, "nothing", "");
 	}
-	bool covered = !step->module || step->module->revert || rollback || irreversible ||
-	               step->module->traits & STEP_READ_ONLY || step->rollback == ROLLBACK_NOTHING;
+	bool covered = !step->module || step_has_inverse(step->module, step->with) || rollback ||
+	               irreversible || step->module->traits & STEP_READ_ONLY ||
+	               step->rollback == ROLLBACK_NOTHING;
 	if (!covered)
-		problems_add(
-			decoder->problems, map->key_at,
-			"%s cannot be undone by itself: write `rollback:` (steps, or {nothing: "
-			"why}) or `irreversible: why`",
-			step->module->name);
+		problems_add(decoder->problems, map->key_at,
+		             "%s cannot be undone by itself: write %s%s%s`rollback:` (steps, or "
+		             "{nothing: why}) or `irreversible: why`",
+		             step->module->name, step->module->undo ? "its field `" : "",
+		             step->module->undo ? step->module->undo : "",
+		             step->module->undo ? "`, " : "");
 }
 
 static void decode_module(struct decoder *decoder, const struct value *map, struct plan_step *step)

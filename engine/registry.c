@@ -69,3 +69,8 @@ const char *registry_nearest_metric(const struct registry *registry, const char 
 			nearest_try(&nearest, m->name);
 	return nearest.best;
 }
+
+bool step_has_inverse(const struct step_module *module, const struct value *with)
+{
+	return module->revert && (!module->undo || value_get(with, module->undo));
+}

@@ -72,6 +72,11 @@ void changes_compare(struct changes *changes, const char *prefix, const struct v
 
 struct metric;
 
+struct step_module;
+
+/* Whether a step with these fields has an inverse. */
+bool step_has_inverse(const struct step_module *module, const struct value *with);
+
 struct step_module {
 	const char *name; /* what a plan writes after `uses:` */
 	const char *text; /* one sentence */
@@ -108,6 +113,7 @@ struct step_module {
 
 	/* Restores what `before` says. NULL: no inverse. */
 	bool (*revert)(struct step *step, const struct value *before, struct error *err);
+	const char *undo; /* the field without which there is no inverse after all; or NULL */
 
 	/* Of a SERVICE: runs until step_stopping(); true when it ended as asked. */
 	bool (*serve)(struct step *step, struct error *err);

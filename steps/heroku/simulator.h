@@ -25,12 +25,15 @@
  *                           when: "before"|"after", action: drop|half|hang|429|500|503|slow|
  *                           fail_provision}; strikes at the nth matching request only (nth 0:
  *                           every one); 201 with its id
- *       method WRITE stands for every one but GET
+ *       method WRITE stands for every one but GET and log sessions, which only read
  *  DELETE /_sim/faults     all; /_sim/faults/ID: one. A held (hang) request is then let go; when
  * its client is gone by then, one held before its effect has none. POST /_sim/replication  {addon:
  * name or id, paused: true}: stops and goes on replaying
  *  POST /_sim/info         {addon: name or id, info: {"PG Version": "14.9"}}: what the Data API
  * says of a database instead of the truth
+ *
+ * A one-off dyno made through the API ends by itself, and the log of the app says with what status:
+ * see simulator/one_off.c. GET /_sim/logs/ID is the place of a log session.
  *
  * The router picks the app by Host (custom domain, NAME.localhost, the app's herokuapp.com host),
  * or at a plain address by the first part of the path: web_url is http://127.0.0.1:PORT/NAME/. It

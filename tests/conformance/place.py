@@ -110,8 +110,13 @@ class Place(World):
             "attachments": {one["name"]: one["addon"]["name"] for one in attachments},
             "following": sorted(one["addon"]["name"] for one in attachments if self.follows(one["addon"]["id"])),
             "slug": slugs[-1] if slugs else None,
+            "migrated": self.times(name, "rake db:migrate") - self.times(name, "rake db:rollback"),
             "one_off": len([one for one in self.call("GET", f"/apps/{name}/dynos") if one["type"] == "run"]),
         }
+
+    def times(self, app, command):
+        """How often it ran in a one-off dyno, behind whatever marker."""
+        return len([one for one in self.ledger() if one["app"] == app and one["what"].startswith(f"run {command} #")])
 
     def databases_are_known(self, apps):
         """The Data API knows a database a little later than the Platform API."""

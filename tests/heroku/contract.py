@@ -82,6 +82,15 @@ TEAM = HEAD + """\
   people: {uses: heroku.collaborators, with: {app: "${steps.create.app}", like: sourceapp}}
 """
 
+MORE = HEAD + """\
+  attach: {uses: heroku.attachment, with: {app: targetapp, addon: shared-logs, name: MORE_LOGS}}
+  migrate: {uses: heroku.run, needs: [attach], with: {app: targetapp, command: rake db:migrate, size: standard-2x,
+            undo: rake db:rollback, env: {TOKEN: "${secrets.token}"}, time_to_live: 10m}}
+  restart: {uses: heroku.restart, needs: [migrate], with: {app: targetapp}}
+  restart-web: {uses: heroku.restart, needs: [restart], with: {app: targetapp, type: web}}
+  restart-one: {uses: heroku.restart, needs: [restart-web], with: {app: targetapp, dyno: web.1}}
+"""
+
 FLAKY = HEAD + """\
   create: {uses: heroku.app, with: {app: flakycopy, like: flakyapp, region: eu}}
   release: {uses: heroku.release, with: {app: "${steps.create.app}", like: flakyapp}}
@@ -138,7 +147,7 @@ def carry_out(recorder, api):
     move.run(0, "diff", "--detailed-exitcode")
     move.run(0, "rollback", "--yes", "--to", "create")
     move.run(0, "apply", "--yes")
-    for name, text, first in (("leave", LEAVE, "leave"), ("team", TEAM, "create")):
+    for name, text, first in (("leave", LEAVE, "leave"), ("team", TEAM, "create"), ("more", MORE, "attach")):
         reversible = Plan(name, text, recorder)
         reversible.run(0, "apply", "--yes")
         reversible.run(0, "rollback", "--yes", "--to", first)
@@ -228,7 +237,7 @@ def the_judge_says_no(court, exchanges):
 def main():
     place = published.directory(project)
     court = judge.Judge(place)
-    used = set(re.findall(r"uses: (heroku\.[a-z.]+)", MOVE + TIDY + TEAM))
+    used = set(re.findall(r"uses: (heroku\.[a-z.]+)", MOVE + TIDY + TEAM + MORE))
     check(modules() and modules() <= used, f"no plan here uses {sorted(modules() - used)}")
     with Sandbox(plan) as sandbox, proxy.Recorder(sandbox.url, ["platform", "data"]) as recorder:
         api = exercise.Api(recorder)

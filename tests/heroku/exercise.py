@@ -5,13 +5,13 @@ usage: exercise.py PLAN"""
 import http.client
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.parse
 
 import proxy
+from certificates import make_certificates, read
 from sandbox import Sandbox, check
 
 ACCEPT = "application/vnd.heroku+json; version=3"
@@ -48,6 +48,8 @@ class Api:
             text = self.answer.read()
         finally:
             connection.close()
+        if self.answer.getheader("Content-Type") == "text/plain":
+            return text.decode()
         return json.loads(text) if text else None
 
     def ask(self, method, path, body=None, **more):
@@ -246,6 +248,11 @@ def formation_and_dynos(api):
     api.call("POST", f"/apps/oneapp/dynos/{one_off['id']}/actions/stop", wanted=202)
     api.refused(404, "not_found", "GET", f"/apps/oneapp/dynos/{one_off['id']}")
     api.call("DELETE", "/apps/oneapp/dynos/web.1", wanted=202)
+    before = {each["name"]: each["id"] for each in api.call("GET", "/apps/oneapp/dynos")}
+    api.call("DELETE", "/apps/oneapp/formations/web", wanted=202)
+    after = {each["name"]: each["id"] for each in api.call("GET", "/apps/oneapp/dynos")}
+    changed = {name for name in before if before[name] != after[name]}
+    check(changed == {"web.1", "web.2"}, f"restarted: {changed}")
     api.call("DELETE", "/apps/oneapp/dynos", wanted=202)
     dynos = api.call("GET", "/apps/oneapp/dynos")
     check({each["type"] for each in dynos} >= {"web", "run"}, "a dyno is gone")
@@ -254,6 +261,25 @@ def formation_and_dynos(api):
 
 
 # ---- Add-ons and databases ----
+
+def one_off_dynos(api):
+    """They end by themselves, and the log says how."""
+    for command, more, status in (("rake task", {}, 0), ("exit 3", {}, 3), ("bash", {"time_to_live": 1}, 143)):
+        made = api.call("POST", "/apps/oneapp/dynos", {"command": command, "env": {"A": "1"}, "size": "standard-2X",
+                                                       "attach": False, **more}, 201)
+        check(made["size"] == "standard-2X" and made["type"] == "run", str(made))
+        path = f"/apps/oneapp/dynos/{made['id']}"
+        until = time.monotonic() + 30
+        while time.monotonic() < until and api.ask("GET", path) and api.answer.status == 200:
+            time.sleep(0.1)
+        check(api.answer.status == 404, f"{command} does not end")
+        about = {"source": "heroku", "dyno_name": made["name"], "lines": 4, "tail": False}
+        session = api.call("POST", "/apps/oneapp/log-sessions", about, 201)
+        log = api.control("GET", urllib.parse.urlsplit(session["logplex_url"]).path)
+        check(f"heroku[{made['name']}]: Starting process with command `{command}`" in log
+              and f"heroku[{made['name']}]: Process exited with status {status}\n" in log, log)
+    api.refused(422, "invalid_params", "POST", "/apps/oneapp/log-sessions", {"lines": 1501})
+
 
 def addons(api):
     made = api.call("POST", "/apps/twoapp/addons",
@@ -385,32 +411,6 @@ def transfers(api):
 
 # ---- Domains and certificates ----
 
-def openssl(directory, *arguments):
-    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
-
-
-def read(directory, *names):
-    text = ""
-    for name in names:
-        with open(os.path.join(directory, name), encoding="ascii") as file:
-            text += file.read()
-    return text
-
-
-def make_certificates(directory):
-    """ca.crt; site.crt and site.key that it issued; own.crt and own.key, signed by itself."""
-    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl(directory, "req", "-x509", *new_key, "-days", "30", "-subj", "/CN=Test CA", "-keyout", "ca.key",
-            "-out", "ca.crt")
-    openssl(directory, "req", "-x509", *new_key, "-days", "30", "-subj", "/CN=own.example.com", "-keyout", "own.key",
-            "-out", "own.crt")
-    openssl(directory, "req", *new_key, "-subj", "/CN=one.example.com", "-keyout", "site.key", "-out", "site.csr")
-    with open(os.path.join(directory, "names"), "w", encoding="ascii") as file:
-        file.write("subjectAltName=DNS:one.example.com,DNS:*.two.example.com\n")
-    openssl(directory, "x509", "-req", "-in", "site.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
-            "-days", "20", "-extfile", "names", "-out", "site.crt")
-
-
 def certificates(api, directory):
     make_certificates(directory)
     path, key = "/apps/oneapp/sni-endpoints", read(directory, "site.key")
@@ -467,7 +467,7 @@ def leniencies(api):
 def all_of_it(api):
     api.control("POST", "/_sim/seed", SEED)
     parts = [account_and_catalogue, protocol, pages, faults, apps_and_teams, settings, config_and_releases,
-             release_phases, formation_and_dynos, addons, promotion, attachments, followers, transfers, domains,
+             release_phases, formation_and_dynos, one_off_dynos, addons, promotion, attachments, followers, transfers, domains,
              leniencies]
     for part in parts:
         part(api)

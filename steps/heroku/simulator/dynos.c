@@ -176,6 +176,7 @@ static void list_dynos(struct call *call)
 	json_t *app = app_of(call), *all = json_array(), *dyno;
 	size_t i;
 
+	one_off_settle(call->world);
 	json_array_foreach(world_list(call->world, "dynos"), i,
 	                   dyno) if (app && world_is_of(dyno, app))
 		json_array_append_new(all, shown(dyno));
@@ -187,32 +188,56 @@ static void list_dynos(struct call *call)
 
 static void show_dyno(struct call *call)
 {
-	json_t *app = app_of(call);
-	json_t *dyno = app ? world_find_of(call->world, "dynos", app, call->part[1]) : NULL;
+	json_t *app = app_of(call), *dyno;
 
+	one_off_settle(call->world);
+	dyno = app ? world_find_of(call->world, "dynos", app, call->part[1]) : NULL;
 	if (dyno)
 		reply(call, 200, shown(dyno));
 	else if (app)
 		refuse(call, 404, "not_found", "Couldn't find that dyno.");
 }
 
+/* As a new dyno under the old name. */
 static void restart(json_t *dyno)
 {
+	json_object_set_new(dyno, "id", new_id());
 	json_object_set_new(dyno, "created_at", new_time());
 	json_object_set_new(dyno, "state", json_string("starting"));
 	json_object_set_new(dyno, "_up_at", json_integer(clock_real_ms() + START_MS));
 }
 
+/* type NULL: all of them. */
+static void restart_each(struct world *world, const json_t *app, const char *type)
+{
+	json_t *dyno;
+	size_t i;
+
+	json_array_foreach(world_list(world, "dynos"), i,
+	                   dyno) if (world_is_of(dyno, app) &&
+	                             (!type || strcmp(text_of(dyno, "type"), type) == 0))
+		restart(dyno);
+}
+
 static void restart_all(struct call *call)
 {
-	json_t *app = app_of(call), *dyno;
-	size_t i;
+	json_t *app = app_of(call);
 
 	if (!app)
 		return;
-	json_array_foreach(world_list(call->world, "dynos"), i, dyno) if (world_is_of(dyno, app))
-		restart(dyno);
+	restart_each(call->world, app, NULL);
 	effect(call, app, "restart all dynos");
+	reply(call, 202, json_object());
+}
+
+static void restart_type(struct call *call)
+{
+	json_t *app = app_of(call);
+
+	if (!app)
+		return;
+	restart_each(call->world, app, call->part[1]);
+	effect(call, app, "restart all dynos of %s", call->part[1]);
 	reply(call, 202, json_object());
 }
 
@@ -231,7 +256,7 @@ static void stop_dyno(struct call *call)
 	effect(call, app, "stop dyno %s", text_of(dyno, "name"));
 	if (strcmp(text_of(dyno, "type"), "run") == 0 ||
 	    strcmp(text_of(dyno, "type"), "scheduler") == 0)
-		world_remove(call->world, "dynos", dyno);
+		one_off_end(call->world, dyno, 143);
 	else
 		restart(dyno);
 	reply(call, 202, json_object());
@@ -245,6 +270,10 @@ static void run(struct call *call)
 		return;
 	json_t *dyno = dyno_make(call->world, app, "run", (int)++call->world->count,
 	                         text_of(call->body, "command"));
+	one_off_begin(call->world, dyno,
+	              json_integer_value(json_object_get(call->body, "time_to_live")));
+	if (*text_of(call->body, "size"))
+		json_object_set(dyno, "size", json_object_get(call->body, "size"));
 	effect(call, app, "run %s", text_of(dyno, "command"));
 	reply(call, 201, shown(dyno));
 }
@@ -260,5 +289,6 @@ const struct route dyno_routes[] = {
 	{"GET", "/apps/?/dynos/?", show_dyno},
 	{"DELETE", "/apps/?/dynos/?", stop_dyno},
 	{"POST", "/apps/?/dynos/?/actions/stop", stop_dyno},
+	{"DELETE", "/apps/?/formations/?", restart_type},
 	{0},
 };

@@ -17,9 +17,9 @@ struct upload {
 enum { BODY_MOST = 4 * 1024 * 1024, PAGE = 200, POOL = 4500, REFILL_A_MINUTE = 75 };
 
 static const struct route *const tables[] = {
-	account_routes, app_routes,      config_routes,  addon_routes,   attachment_routes,
-	dyno_routes,    release_routes,  setting_routes, domain_routes,  certificate_routes,
-	data_routes,    transfer_routes, team_routes,    control_routes,
+	account_routes, app_routes,      config_routes,  addon_routes,  attachment_routes,
+	dyno_routes,    release_routes,  setting_routes, domain_routes, certificate_routes,
+	data_routes,    transfer_routes, team_routes,    log_routes,    control_routes,
 };
 
 /* Fills part[]; they must be freed. */
@@ -166,7 +166,8 @@ static void add_headers(struct call *call, struct MHD_Response *response, const 
 	char left[24];
 
 	snprintf(left, sizeof left, "%lld", (long long)call->world->remaining);
-	MHD_add_response_header(response, "Content-Type", "application/json");
+	MHD_add_response_header(response, "Content-Type",
+	                        call->plain ? "text/plain" : "application/json");
 	MHD_add_response_header(response, "RateLimit-Remaining", left);
 	MHD_add_response_header(response, "Request-Id", json_string_value(id));
 	MHD_add_response_header(response, "ETag", tag);
@@ -190,7 +191,9 @@ static ssize_t break_off(void *text, uint64_t at, char *out, size_t most)
 
 static enum MHD_Result send_answer(struct call *call, const char *next, bool half)
 {
-	char *text = json_dumps(call->answer, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text = call->plain ? strdup(call->plain)
+	                         : json_dumps(call->answer,
+	                                      JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
 	char tag[48];
 	struct MHD_Response *response;
 
@@ -269,6 +272,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	enum MHD_Result result = answer(&call);
 	json_decref(call.answer);
 	json_decref(call.body);
+	free(call.plain);
 	pthread_mutex_unlock(&call.world->lock);
 	for (size_t i = 0; i < PARTS_MOST; i++)
 		free(call.part[i]);

@@ -58,6 +58,7 @@ struct call {
 	char *part[PARTS_MOST]; /* what stood at each ? of the route */
 	json_t *body;           /* or NULL */
 	json_t *answer;         /* ours to release */
+	char *plain;            /* a text instead of JSON, ours to free; or NULL */
 	unsigned status;
 	bool unreadable;           /* the body is no JSON */
 	bool with_plan, with_vars; /* Accept-Inclusion */
@@ -72,7 +73,8 @@ struct route {
 /* Tables that end with {0}, one a resource. */
 extern const struct route account_routes[], app_routes[], config_routes[], addon_routes[],
 	attachment_routes[], dyno_routes[], release_routes[], setting_routes[], domain_routes[],
-	certificate_routes[], data_routes[], transfer_routes[], team_routes[], control_routes[];
+	certificate_routes[], data_routes[], transfer_routes[], team_routes[], log_routes[],
+	control_routes[];
 
 /* ---- state ---- */
 
@@ -132,6 +134,12 @@ json_t *formation_set(struct world *world, const json_t *app, const char *type, 
 int64_t formation_quantity(struct world *world, const json_t *app, const char *type);
 json_t *dyno_make(struct world *world, const json_t *app, const char *type, int number,
                   const char *command);
+
+/* A one-off dyno lives as long as its command says, or time_to_live_s (0: 24 hours); what became of
+ * it stands in the log. settle ends those whose time has come. */
+void one_off_begin(struct world *world, json_t *dyno, int64_t time_to_live_s);
+void one_off_end(struct world *world, json_t *dyno, int status);
+void one_off_settle(struct world *world);
 
 /* What an app sees: its own config vars and those of its attachments. New reference. */
 json_t *config_of(struct world *world, const json_t *app);
