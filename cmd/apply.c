@@ -59,6 +59,7 @@ static int walk_and_report(const struct invocation *invocation, struct session *
 		.connections = session->connections,
 		.jobs = jobs(invocation),
 		.through = through,
+		.allow_commands = invocation->given[OPTION_ALLOW_COMMANDS],
 		.wait_for_people = invocation->given[OPTION_WAIT] || isatty(STDIN_FILENO),
 		.tell = report_event,
 		.context = &report,
@@ -92,6 +93,45 @@ static int look_again(const struct invocation *invocation, struct session *sessi
 	return code;
 }
 
+static bool starts_programs(const struct plan_step *step)
+{
+	bool starts = step->module->traits & STEP_COMMANDS;
+
+	for (size_t i = 0; i < step->rollback_step_count && !starts; i++)
+		starts = step->rollback_steps[i].module->traits & STEP_COMMANDS;
+	return starts;
+}
+
+static bool refuse_programs(const struct plan_step *step, struct error *err)
+{
+	return fail(err, ERROR_REFUSED,
+	            "step %s starts programs on this machine (%s); read them, then give "
+	            "--allow-commands. Nothing was done",
+	            step->id, step->module->name);
+}
+
+/* All of it before the first step, not half-way. */
+static bool may_start_programs(const struct invocation *invocation, const struct session *session,
+                               struct error *err)
+{
+	for (size_t i = 0; i < session->plan->step_count; i++) {
+		const struct plan_step *step = &session->plan->steps[i];
+		if (starts_programs(step) && !invocation->given[OPTION_ALLOW_COMMANDS])
+			return refuse_programs(step, err);
+	}
+	return true;
+}
+
+static bool may_undo_with_programs(const struct invocation *invocation, const struct way_back *line,
+                                   struct error *err)
+{
+	for (; line; line = line->next)
+		if (line->what == BACK_UNDO && starts_programs(line->step) &&
+		    !invocation->given[OPTION_ALLOW_COMMANDS])
+			return refuse_programs(line->step, err);
+	return true;
+}
+
 static int apply(const struct invocation *invocation, struct session *session)
 {
 	enum session_take how = invocation->given[OPTION_AMEND]   ? TAKE_AMEND
@@ -103,7 +143,8 @@ static int apply(const struct invocation *invocation, struct session *session)
 		return command_fail(&err);
 	if (session->run.number && !session->run.open && how != TAKE_AGAIN)
 		return look_again(invocation, session);
-	if (!session_take(session, how, "apply", &err))
+	if (!may_start_programs(invocation, session, &err) ||
+	    !session_take(session, how, "apply", &err))
 		return command_fail(&err);
 	return walk_and_report(invocation, session, WALK_APPLY, invocation->text[OPTION_THROUGH]);
 }
@@ -131,8 +172,8 @@ const struct command command_apply = {
 	.text = "Carry a plan out, or go on with it",
 	.least = 1,
 	.most = 1,
-	.options = {OPTION_YES, OPTION_THROUGH, OPTION_AMEND, OPTION_AGAIN, OPTION_JOBS,
-                    OPTION_WAIT, OPTION_SET, OPTION_INPUTS, OPTION_JSON, OPTION_COLOR},
+	.options = {OPTION_YES, OPTION_THROUGH, OPTION_AMEND, OPTION_AGAIN, OPTION_ALLOW_COMMANDS,
+                    OPTION_JOBS, OPTION_WAIT, OPTION_SET, OPTION_INPUTS, OPTION_JSON, OPTION_COLOR},
 	.run = run,
 };
 
@@ -167,6 +208,7 @@ static int go_back(const struct invocation *invocation, struct session *session)
 		.journal = session->journal,
 		.run = &session->run,
 		.back_to = invocation->text[OPTION_TO],
+		.allow_commands = invocation->given[OPTION_ALLOW_COMMANDS],
 		.tell = report_event,
 		.context = &report,
 	};
@@ -203,8 +245,10 @@ static int preview_or_go(const struct invocation *invocation, struct session *se
 		return command_fail(&err);
 	if (!invocation->given[OPTION_JSON] || invocation->given[OPTION_PREVIEW])
 		print_preview(invocation, back);
-	return invocation->given[OPTION_PREVIEW] || !back ? EXIT_DONE
-	                                                  : go_back(invocation, session);
+	if (invocation->given[OPTION_PREVIEW] || !back)
+		return EXIT_DONE;
+	return may_undo_with_programs(invocation, back, &err) ? go_back(invocation, session)
+	                                                      : command_fail(&err);
 }
 
 static int rollback(struct invocation *invocation)
@@ -233,7 +277,7 @@ const struct command command_rollback = {
 	.text = "Undo, newest first, to before a step",
 	.least = 0,
 	.most = 1,
-	.options = {OPTION_TO, OPTION_PREVIEW, OPTION_YES, OPTION_SET, OPTION_INPUTS, OPTION_JSON,
-                    OPTION_COLOR},
+	.options = {OPTION_TO, OPTION_PREVIEW, OPTION_YES, OPTION_ALLOW_COMMANDS, OPTION_SET,
+                    OPTION_INPUTS, OPTION_JSON, OPTION_COLOR},
 	.run = rollback,
 };

@@ -152,6 +152,7 @@ static int look(const struct invocation *invocation, struct session *session)
 		.secrets = session->secrets,
 		.connections = session->connections,
 		.through = invocation->text[OPTION_THROUGH],
+		.allow_commands = invocation->given[OPTION_ALLOW_COMMANDS],
 		.tell = take_news,
 		.context = &looks,
 	};
@@ -248,7 +249,7 @@ const struct command command_diff = {
 		"new version of a plan is not valid (the differences are printed all the same).\n",
 	.least = 1,
 	.most = 2,
-	.options = {OPTION_THROUGH, OPTION_DETAILED_EXITCODE, OPTION_SET, OPTION_INPUTS,
-                    OPTION_FORMAT, OPTION_JSON, OPTION_COLOR},
+	.options = {OPTION_THROUGH, OPTION_ALLOW_COMMANDS, OPTION_DETAILED_EXITCODE, OPTION_SET,
+                    OPTION_INPUTS, OPTION_FORMAT, OPTION_JSON, OPTION_COLOR},
 	.run = run,
 };

@@ -28,6 +28,8 @@
 
 const struct option_entry option_table[OPTION_COUNT] = {
 	[OPTION_AGAIN] = {"again", NULL, "begin a new run although the last one is complete"},
+	[OPTION_ALLOW_COMMANDS] = {"allow-commands", NULL,
+                                   "let the plan start the programs that it names"},
 	[OPTION_AMEND] = {"amend", NULL, "take the open run up with the changed plan"},
 	[OPTION_CERT] = {"cert", "FILE", "serve custom domains over HTTPS with this certificate"},
 	[OPTION_COLOR] = {"color", "WHEN", "auto, always or never"},

@@ -19,6 +19,7 @@ struct step_host {
 	int64_t waiting_since_ms; /* wall clock from which `within` of preconditions counts */
 	bool looking;
 	bool guarded; /* invariants are checked while sleeping */
+	bool allow_commands;
 };
 
 /* Begins a message {"event": event}. */

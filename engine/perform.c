@@ -263,6 +263,9 @@ static bool prepare(struct step *step, const struct plan_step *plan_step, struct
 	step->id = plan_step->id;
 	step->module = plan_step->module;
 	step->outputs = value_map(step->arena);
+	if (step->module->traits & STEP_COMMANDS && !step->host->allow_commands)
+		return fail(err, ERROR_REFUSED,
+		            "it starts programs on this machine; --allow-commands lets it");
 	step->with = resolve_with(step->host->scope, plan_step, step->arena, err);
 	return step->with != NULL;
 }
@@ -320,6 +323,7 @@ _Noreturn void perform(const struct job *job)
 		.connections = job->connections,
 		.waiting_since_ms = job->waiting_since_ms,
 		.looking = job->mode == WALK_LOOK,
+		.allow_commands = job->allow_commands,
 	};
 	struct step step = {.arena = &arena, .host = &host};
 

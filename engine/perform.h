@@ -16,6 +16,7 @@ struct job {
 		*predicted;       /* LOOK: MAP step id -> outputs, of steps that were looked at */
 	int64_t waiting_since_ms; /* wall clock from which `within` counts */
 	int descriptor;           /* our end of the socket pair */
+	bool allow_commands;
 };
 
 /* Messages it sends, each a MAP with `event`:

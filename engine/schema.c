@@ -275,6 +275,7 @@ void schema_module(const struct step_module *module, struct text *out)
 		{STEP_SERVICE, "It runs on until the steps that need it are done."},
 		{STEP_DESTROYS, "Its subject is gone afterwards."},
 		{STEP_PERSON, "A person does it and says so with `plan approve`."},
+		{STEP_COMMANDS, "It needs `--allow-commands`."},
 	};
 
 	text_format(out, "### %s\n\n%s", module->name, module->text);

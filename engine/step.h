@@ -28,6 +28,7 @@ enum {
 		1 << 2, /* runs on after it is satisfied, until the steps that need it are done */
 	STEP_DESTROYS = 1 << 3, /* its subject is gone afterwards */
 	STEP_PERSON = 1 << 4,   /* a person does it and says so: `plan approve STEP` */
+	STEP_COMMANDS = 1 << 5, /* starts programs that the plan names: needs --allow-commands */
 };
 
 struct step_host; /* the engine's side */

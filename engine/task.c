@@ -54,6 +54,7 @@ _Noreturn static void become_step(const struct walking *walking, const struct pl
 		.predicted = walking->predicted,
 		.waiting_since_ms = waiting_since_ms(walking, step),
 		.descriptor = descriptor,
+		.allow_commands = options->allow_commands,
 	};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -67,6 +67,7 @@ struct walk_options {
 	const char *back_to;    /* REVERT */
 	const char *approve_as; /* give every approval in this name (rehearsal); NULL */
 	bool wait_for_people;   /* do not park when only people are waited for */
+	bool allow_commands;    /* the operator lets STEP_COMMANDS start programs */
 	int64_t park_after_ms;  /* park when nothing can happen for so long; 0: one hour */
 	void (*tell)(void *context, const struct walk_event *event); /* may be NULL */
 	void *context;

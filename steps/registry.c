@@ -35,6 +35,7 @@ static const struct step_module *const modules[] = {
 	&heroku_addon_destroyed,
 	&heroku_app_destroyed,
 	&http_check,
+	&local_command,
 	&local_manual,
 	&local_wait,
 	NULL,

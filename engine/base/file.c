@@ -102,6 +102,22 @@ static const char *why_not_opened(int problem)
 	}
 }
 
+int file_open_directory_beneath(const char *directory, const char *path, struct error *err)
+{
+	struct stat status;
+	int descriptor = open_beneath(directory, path);
+
+	if (descriptor < 0) {
+		fail(err, ERROR_PLAN, "%s (beneath %s): %s", path, directory,
+		     why_not_opened(errno));
+	} else if (fstat(descriptor, &status) < 0 || !S_ISDIR(status.st_mode)) {
+		fail(err, ERROR_PLAN, "%s (beneath %s): is no directory", path, directory);
+		close(descriptor);
+		descriptor = -1;
+	}
+	return descriptor;
+}
+
 char *file_read_beneath(struct arena *arena, const char *directory, const char *path, size_t limit,
                         size_t *length, struct error *err)
 {

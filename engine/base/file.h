@@ -14,6 +14,9 @@ struct error;
 char *file_read_beneath(struct arena *arena, const char *directory, const char *path, size_t limit,
                         size_t *length, struct error *err);
 
+/* Opens directory/path, a directory, under the same rules; -1 on failure. The caller closes it. */
+int file_open_directory_beneath(const char *directory, const char *path, struct error *err);
+
 /* Reads a file that the operator named on the command line; "-" is standard input. NULL on failure.
  */
 char *file_read(struct arena *arena, const char *path, size_t limit, size_t *length,

@@ -5,7 +5,7 @@
 
 #include "engine/step.h"
 
-extern const struct step_module local_manual, local_wait;
+extern const struct step_module local_command, local_manual, local_wait;
 extern const struct metric local_time[]; /* time.since, window */
 
 #endif

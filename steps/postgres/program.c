@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The one place where PostgreSQL's programs are executed. */
+/* Where PostgreSQL's programs are found and started. */
 #include "steps/postgres/program.h"
 #include "engine/base/error.h"
+#include "steps/local/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <grp.h>
 #include <pwd.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,77 +65,39 @@ void program_account(uid_t *user, gid_t *group)
 	*group = account ? account->pw_gid : 65534;
 }
 
-/* All that the child needs, made before the fork: other threads may hold locks then. */
-struct launch {
-	char path[512], password[512];
-	const char *argv[ARGUMENTS_MOST + 2];
-	const char *environment[8];
-	uid_t user;
-	gid_t group;
-	pid_t parent;
-	const char *log_path;
-};
-
-static _Noreturn void become(const struct launch *launch)
-{
-	int log = open(launch->log_path ? launch->log_path : "/dev/null",
-	               O_WRONLY | O_CREAT | O_APPEND, 0600);
-	int nothing = open("/dev/null", O_RDONLY);
-
-	if (log < 0)
-		log = open("/dev/null", O_WRONLY);
-	dup2(nothing, 0);
-	dup2(log, 1);
-	dup2(log, 2);
-	close_range(3, ~0U, 0);
-	if (geteuid() == 0 && (setgroups(0, NULL) || setgid(launch->group) || setuid(launch->user)))
-		_exit(126);
-	/* After the change of account, which would clear it. */
-	prctl(PR_SET_PDEATHSIG, SIGQUIT);
-	if (getppid() != launch->parent)
-		_exit(125);
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	if (chdir("/") != 0)
-		_exit(124);
-	execve(launch->path, (char *const *)(uintptr_t)launch->argv,
-	       (char *const *)(uintptr_t)launch->environment);
-	_exit(127);
-}
-
 pid_t program_start(const struct program *program, struct error *err)
 {
-	struct launch launch = {.parent = getpid(), .log_path = program->log_path};
-	char directory[400];
+	const char *argv[ARGUMENTS_MOST + 2] = {0};
+	char directory[400], path[512], password[512];
+	const char *environment[] = {"LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin",
+	                             program->password ? password : NULL, NULL};
+	struct process process = process_plain();
 	size_t count = 0;
 
 	if (!program_directory(directory, sizeof directory, err))
 		return -1;
-	snprintf(launch.path, sizeof launch.path, "%s/%s", directory, program->name);
-	launch.argv[0] = launch.path; /* initdb finds postgres beside itself */
+	snprintf(path, sizeof path, "%s/%s", directory, program->name);
+	snprintf(password, sizeof password, "PGPASSWORD=%s",
+	         program->password ? program->password : "");
+	argv[0] = path; /* initdb finds postgres beside itself */
 	for (; program->arguments[count]; count++) {
 		if (count >= ARGUMENTS_MOST) {
 			fail(err, ERROR_FAILED, "%s: too many arguments", program->name);
 			return -1;
 		}
-		launch.argv[count + 1] = program->arguments[count];
+		argv[count + 1] = program->arguments[count];
 	}
-	program_account(&launch.user, &launch.group);
-	snprintf(launch.password, sizeof launch.password, "PGPASSWORD=%s",
-	         program->password ? program->password : "");
-	launch.environment[0] = "LC_ALL=C";
-	launch.environment[1] = "TZ=UTC";
-	launch.environment[2] = "PATH=/usr/bin:/bin";
-	launch.environment[3] = program->password ? launch.password : NULL;
-	pid_t pid = fork();
-	if (pid == 0)
-		become(&launch);
-	if (pid < 0)
-		fail(err, ERROR_RETRY, "start %s: %s", program->name, strerror(errno));
+	process.path = path;
+	process.argv = argv;
+	process.environment = environment;
+	process.death_signal = SIGQUIT;
+	program_account(&process.user, &process.group);
+	if (program->log_path)
+		process.output =
+			open(program->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	pid_t pid = process_start(&process, err);
+	if (process.output >= 0)
+		close(process.output);
 	return pid;
 }
 

@@ -353,6 +353,17 @@ static bool count_effects(struct rehearsal *rehearsal, struct error *err)
 	return true;
 }
 
+static bool starts_no_programs(const struct plan *plan, struct error *err)
+{
+	for (size_t i = 0; i < plan->step_count; i++)
+		if (plan->steps[i].module->traits & STEP_COMMANDS)
+			return fail(err, ERROR_REFUSED,
+			            "step %s starts programs on this machine (%s): nothing can "
+			            "stand in for them in a rehearsal",
+			            plan->steps[i].id, plan->steps[i].module->name);
+	return true;
+}
+
 bool rehearsal_build(struct rehearsal *rehearsal, const struct plan *plan, struct error *err)
 {
 	struct certificate certificate;
@@ -360,6 +371,8 @@ bool rehearsal_build(struct rehearsal *rehearsal, const struct plan *plan, struc
 	bool on_heroku = uses_kind(plan, "heroku");
 
 	rehearsal->plan = plan;
+	if (!starts_no_programs(plan, err))
+		return false;
 	surroundings_read(s, plan, &rehearsal->arena);
 	setenv("NO_PROXY", "*", 1);
 	setenv("no_proxy", "*", 1);

@@ -30,11 +30,12 @@ class Row:
     broken(place)    makes the world so that a check does not hold
     person           somebody must say yes
     trace            False: nothing that lasts says that it was done; only the journal knows
+    options          what `apply`, `diff` and `rollback` need besides
     adopts           without a journal: True, it takes what is there for its own; else the words of the refusal"""
 
     def __init__(self, steps, seed=None, irreversible=False, reads=False, broken=None, person=False, adopts=True,
-                 prepare=None, trace=True):
-        self.trace = trace
+                 prepare=None, trace=True, options=()):
+        self.trace, self.options = trace, options
         self.steps, self.seed, self.irreversible, self.reads = steps, seed, irreversible, reads
         self.broken, self.person, self.adopts, self.prepare = broken, person, adopts, prepare
 
@@ -93,6 +94,8 @@ def plan_is_gone(place, names):
 
 
 TABLE = {
+    "command": Row("  it: {uses: command, with: {run: [touch, made], check: [test, -e, made], undo: [rm, made]}}\n",
+                   options=["--allow-commands"]),
     "dns.record": Row("  it: {uses: dns.record, with: {name: www.example.com, type: CNAME, value: new.herokudns.com,"
                       " ttl: 1s}}\n"),
     "dns.ttl": Row("  it: {uses: dns.ttl, with: {names: [ns.example.com], ttl: 1s}}\n"),
@@ -179,8 +182,9 @@ class Case:
     def say(self, text):
         raise AssertionError(f"{self.module}: {text}")
 
-    def run(self, wanted, *arguments):
-        return self.place.run(wanted, *arguments)
+    def run(self, wanted, command, *arguments):
+        allowed = self.row.options if command in ("apply", "diff", "rollback") else ()
+        return self.place.run(wanted, command, *allowed, *arguments)
 
     def done(self):
         return self.place.done(self.directory)

@@ -62,12 +62,13 @@ class Place(World):
         counted = next(one["seen"] for one in self.call("GET", "/_sim/faults") if one["id"] == self.counter)
         return {"effects": [effect["what"] for effect in self.ledger()], "writes": counted,
                 "serial": run_quiet("dig", "+short", "@127.0.0.1", "-p", str(self.dns), "example.com", "SOA"),
-                "git": git_bytes(directory)}
+                "git": git_bytes(directory), "made": made_at(directory)}
 
     # ---- What is there ----
 
     def state(self, apps, directory):
         return {"apps": {app: self.app(app) for app in apps}, "git": git_bytes(directory),
+                "made": made_at(directory) is not None,
                 "zone": {name: self.dig(f"{name}.example.com", kind) for name, kind in (("www", "CNAME"), ("ns", "A"))}}
 
     def list_of(self, app, what, key):
@@ -134,6 +135,14 @@ class Place(World):
             return bool(self.call("GET", f"/client/v11/databases/{addon}").get("following"))
         except urllib.error.HTTPError:
             return False
+
+
+def made_at(directory):
+    """When the file was made or touched that the program of `command` makes; None: it is not there."""
+    try:
+        return os.stat(os.path.join(directory, "made")).st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def git_bytes(directory):
