@@ -361,6 +361,8 @@ bool journal_append(struct journal *journal, struct record *record, struct error
 	/* A failed fsync is final: the kernel may have dropped what it could not write. */
 	bool fine = store_run(journal, "BEGIN IMMEDIATE", "begin a record", err) &&
 	            append_row(journal, &row, err) &&
+	            (!record->live || journal_set_live(journal, record->step, record->live) ||
+	             store_failed(journal, "show what happens", err)) &&
 	            store_run(journal, "COMMIT", "make a record durable", err);
 	if (!fine)
 		sqlite3_exec(journal->database, "ROLLBACK", NULL, NULL, NULL);

@@ -40,6 +40,7 @@ struct record {
 	int64_t at_ms;    /* wall clock */
 	int64_t monotonic_ms;
 	const struct value *body; /* MAP */
+	const struct value *live; /* only to append: what is shown live from now on, or NULL */
 };
 
 enum request_kind { REQUEST_APPROVE, REQUEST_PAUSE, REQUEST_RESUME, REQUEST_STOP, REQUEST_KINDS };
@@ -77,7 +78,8 @@ bool journal_lock(struct journal *journal, const char *what, struct error *err);
 /* True when somebody holds it; fills holder. */
 bool journal_holder(struct journal *journal, struct holder *holder);
 
-/* Durable when it returns true. Fills seq and times of the record. */
+/* Durable when it returns true, with what is live, at the price of one. Fills seq and times of the
+ * record. */
 bool journal_append(struct journal *journal, struct record *record, struct error *err);
 
 /* Calls visit for each record from seq on, in order, until it returns false. Each record lives in

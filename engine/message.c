@@ -40,21 +40,34 @@ static void tell(const struct hearing *hearing, enum walk_news news, const struc
 	             value_get_text(hearing->message, "text", NULL), body);
 }
 
-static void show_live(const struct hearing *hearing, const char *state, bool at_once)
+/* What is shown of the step from now on: what it said last. */
+static struct value *live_of(const struct hearing *hearing, const char *state)
 {
-	struct journal *journal = hearing->walking->options->journal;
-	struct task *task = hearing->task;
-	int64_t now = clock_real_ms();
-
-	if (!journal || (!at_once && now - task->live_at_ms < LIVE_EVERY_MS))
-		return;
-	task->live_at_ms = now;
 	struct value *live = value_copy(hearing->arena, hearing->message);
+
+	hearing->task->live_at_ms = clock_real_ms();
 	value_remove(live, "event");
 	value_remove(live, "before");
 	value_set_text(hearing->arena, live, "state", state);
 	value_set_number(hearing->arena, live, "at_ms", clock_now_ms());
-	journal_set_live(journal, task->step->id, live);
+	return live;
+}
+
+static void show_live(const struct hearing *hearing, const char *state, bool at_once)
+{
+	struct journal *journal = hearing->walking->options->journal;
+	struct task *task = hearing->task;
+
+	if (journal && (at_once || clock_real_ms() - task->live_at_ms >= LIVE_EVERY_MS))
+		journal_set_live(journal, task->step->id, live_of(hearing, state));
+}
+
+/* Both at once: each alone would be written to the disk by itself. */
+static bool record_and_show(const struct hearing *hearing, enum record_kind kind,
+                            struct value *body, const char *state)
+{
+	return walking_append_live(hearing->walking, kind, hearing->task->step->id, body,
+	                           live_of(hearing, state));
 }
 
 /* ---- One function an event ---- */
@@ -123,11 +136,10 @@ static bool let_act(const struct hearing *hearing)
 	struct task *task = hearing->task;
 	enum record_kind kind = task->mode == WALK_REVERT ? RECORD_UNDO_INTENT : RECORD_INTENT;
 
-	if (!record(hearing, kind, body_of(hearing, keys)))
+	if (!record_and_show(hearing, kind, body_of(hearing, keys), "acting"))
 		return false;
 	task->state = TASK_ACTING;
 	task->acting_since_ms = clock_real_ms();
-	show_live(hearing, "acting", true);
 	if (kind == RECORD_INTENT)
 		tell(hearing, NEWS_ACTING, hearing->message);
 	answer(task, 'g');
@@ -206,7 +218,7 @@ static bool hear_done(const struct hearing *hearing)
 	struct task *task = hearing->task;
 	struct walking *walking = hearing->walking;
 
-	if (!record(hearing, RECORD_DONE, body_of(hearing, keys)))
+	if (!record_and_show(hearing, RECORD_DONE, body_of(hearing, keys), "done"))
 		return false;
 	walking->result->done++;
 	if (value_get_bool(hearing->message, "changed", false))
@@ -215,7 +227,6 @@ static bool hear_done(const struct hearing *hearing)
 		task->state = TASK_SERVING;
 	else
 		task->closed_with_word = true;
-	show_live(hearing, "done", true);
 	tell(hearing, NEWS_DONE, hearing->message);
 	walking_settle(walking, task->step, SETTLED_DONE);
 	return true;
@@ -294,10 +305,11 @@ static bool take_failure(const struct hearing *hearing, const char *kind, const 
 	value_set_text(hearing->arena, body, "kind", kind);
 	value_set_text(hearing->arena, body, "text", text);
 	if (task->mode != WALK_LOOK &&
-	    !record(hearing, task->mode == WALK_REVERT ? RECORD_UNDO_FAILED : RECORD_FAILED, body))
+	    !record_and_show(hearing,
+	                     task->mode == WALK_REVERT ? RECORD_UNDO_FAILED : RECORD_FAILED, body,
+	                     "failed"))
 		return false;
 	set_failure(walking, task, kind, text);
-	show_live(hearing, "failed", true);
 	walking_tell(walking, NEWS_FAILED, task->step, text, body);
 	follow_on_failure(walking, task);
 	if (!walking->going_back)

@@ -51,12 +51,13 @@ void walking_tell(struct walking *walking, enum walk_news news, const struct pla
 		walking->options->tell(walking->options->context, &event);
 }
 
-bool walking_append(struct walking *walking, enum record_kind kind, const char *step,
-                    struct value *body)
+bool walking_append_live(struct walking *walking, enum record_kind kind, const char *step,
+                         struct value *body, const struct value *live)
 {
 	struct run *run = walking->options->run;
 	const char *why = NULL;
-	struct record record = {.run = run->number, .kind = kind, .step = step, .body = body};
+	struct record record = {
+		.run = run->number, .kind = kind, .step = step, .body = body, .live = live};
 
 	if (!walking->options->journal)
 		return true;
@@ -68,6 +69,12 @@ bool walking_append(struct walking *walking, enum record_kind kind, const char *
 	}
 	run_apply(run, &record);
 	return true;
+}
+
+bool walking_append(struct walking *walking, enum record_kind kind, const char *step,
+                    struct value *body)
+{
+	return walking_append_live(walking, kind, step, body, NULL);
 }
 
 static void add_ready(struct walking *walking, const struct plan_step *step)

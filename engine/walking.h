@@ -97,6 +97,9 @@ void service_died(struct walking *walking, const struct task *task, const char *
 size_t walking_running(const struct walking *walking); /* tasks, but for services */
 bool walking_append(struct walking *walking, enum record_kind kind, const char *step,
                     struct value *body);
+/* The same with what is shown live from now on, or NULL. */
+bool walking_append_live(struct walking *walking, enum record_kind kind, const char *step,
+                         struct value *body, const struct value *live);
 void walking_tell(struct walking *walking, enum walk_news news, const struct plan_step *step,
                   const char *text, const struct value *body);
 void walking_settle(struct walking *walking, const struct plan_step *step, enum settled how);
