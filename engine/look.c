@@ -140,8 +140,13 @@ bool look_only(struct step *step, struct error *err)
 	struct changes changes = {.arena = step->arena};
 	const struct value *unknown = unknown_field(step);
 
-	if (taken_away_by(step))
-		return send_looked(step, &changes, err); /* there is nothing left to compare with */
+	if (taken_away_by(step)) {
+		/* There is nothing left to compare with; what it gave to others stays known. */
+		const struct value *outputs = run_step(step->host->run, step->id)->outputs;
+		if (outputs)
+			step->outputs = value_copy(step->arena, outputs);
+		return send_looked(step, &changes, err);
+	}
 	if (!unknown)
 		return look_at(step, &seen, &changes, err) && send_looked(step, &changes, err);
 	const char *note = arena_printf(step->arena, "%s is known only later", unknown->key);
