@@ -20,7 +20,7 @@ const struct key step_keys[] = {
 	{"postconditions", VALUE_LIST, false, "conditions that must hold afterwards"},
 	{"invariants", VALUE_LIST, false, "conditions that must hold all the while"},
 	{"approval", VALUE_MAP, false, "who must say yes first"},
-	{"timeout", VALUE_TEXT, false, "how long it may act"},
+	{"timeout", VALUE_TEXT, false, "how long it may look, and how long it may act"},
 	{"retry", VALUE_MAP, false, "how often it is tried again"},
 	{"on_failure", VALUE_TEXT, false, "stop, continue, or roll back to STEP"},
 	{"rollback", VALUE_NULL, false, "the way back: a list of steps, or {nothing: why}"},

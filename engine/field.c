@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Checks values against the tables of fields and gives them their final form. */
 #include "engine/field.h"
+#include "engine/base/address.h"
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/nearest.h"
@@ -120,13 +121,20 @@ static bool is_domain(const char *name)
 	}
 }
 
+/* http:// would show credentials to the network, and a user inside the URL to whoever reads the
+ * plan. */
 static bool is_url(const char *url)
 {
-	const char *rest = strncmp(url, "https://", 8) == 0  ? url + 8
-	                   : strncmp(url, "http://", 7) == 0 ? url + 7
-	                                                     : "";
+	bool plain = strncmp(url, "http://", 7) == 0;
+	const char *rest = strncmp(url, "https://", 8) == 0 ? url + 8 : plain ? url + 7 : "";
+	size_t authority = strcspn(rest, "/?#\\");
+	size_t host = rest[0] == '[' ? strcspn(rest, "]") + 1 : strcspn(rest, ":/?#\\");
 
-	return rest[0] && rest[0] != '/' && strcspn(url, " \t\r\n\"<>") == strlen(url);
+	if (!authority || memchr(rest, '@', authority) ||
+	    strcspn(url, " \t\r\n\"<>") != strlen(url))
+		return false;
+	bool whole = host == authority || (host < authority && rest[host] == ':');
+	return !plain || (whole && address_is_loopback(rest, host));
 }
 
 static bool is_path(const char *path)
@@ -149,7 +157,9 @@ static const struct {
 	[FIELD_APP] = {is_app, "app name: 3 to 30 of a-z, 0-9 and -, beginning with a letter"},
 	[FIELD_DOMAIN] = {is_domain,
                           "domain name such as www.example.com, without a dot at the end"},
-	[FIELD_URL] = {is_url, "address that begins with https:// or http://"},
+	[FIELD_URL] = {is_url,
+                       "address that begins with https:// (http:// only to loopback such as "
+                       "127.0.0.1), without a user or password"},
 	[FIELD_PATH] = {is_path, "path beneath the plan's directory (no leading / and no ..)"},
 };
 

@@ -2,6 +2,7 @@
 /* What the engine does for a module, inside the process of a step. */
 #include "engine/host.h"
 #include "engine/base/clock.h"
+#include "engine/base/text.h"
 #include "engine/condition.h"
 
 #include <errno.h>
@@ -13,6 +14,8 @@
 
 #define SLICE_MS 200          /* how often a sleeper looks up */
 #define REHEARSAL_SLICE_MS 20 /* where the clock may have jumped meanwhile */
+
+#define HIDDEN_LEAST 4 /* bytes of a secret that is looked for in texts */
 
 static volatile sig_atomic_t stop_asked;
 
@@ -41,8 +44,32 @@ struct value *host_message(struct step *step, const char *event)
 	return message;
 }
 
-bool host_send(struct step *step, const struct value *message, struct error *err)
+/* A server may say again what it was sent, and what a server says is told to people. */
+static void hide_secrets(struct step *step, struct value *value)
 {
+	const struct value *secrets = step->host->scope->secrets;
+	const struct value *secret = secrets ? secrets->as.items.first : NULL;
+
+	if (value->kind == VALUE_LIST || value->kind == VALUE_MAP)
+		for (struct value *item = value->as.items.first; item; item = item->next)
+			hide_secrets(step, item);
+	for (; value->kind == VALUE_TEXT && secret; secret = secret->next) {
+		const char *content = value_reveal(secret);
+		if (content && strlen(content) >= HIDDEN_LEAST)
+			value->as.text =
+				text_replace(step->arena, value->as.text, content, "(hidden)");
+	}
+}
+
+bool host_send(struct step *step, struct value *message, struct error *err)
+{
+	static const char *const told[] = {"text", "changes", "conditions"};
+
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+		struct value *one = value_get(message, told[i]);
+		if (one)
+			hide_secrets(step, one);
+	}
 	if (channel_send(&step->host->channel, message))
 		return true;
 	return fail(err, ERROR_CANCELLED, "the engine is gone");

@@ -24,7 +24,8 @@ struct step_host {
 
 /* Begins a message {"event": event}. */
 struct value *host_message(struct step *step, const char *event);
-bool host_send(struct step *step, const struct value *message, struct error *err);
+/* Sends it; secrets of the plan are taken out of what people will read. */
+bool host_send(struct step *step, struct value *message, struct error *err);
 
 /* Waits for the engine's answer to "ready": 'g' go ahead, 'w' wait and offer again. False:
  * cancelled, or the engine is gone. */

@@ -8,15 +8,33 @@
 
 #define DEFAULT_PARK_AFTER_MS ((int64_t)60 * 60 * 1000)
 
+/* Since when the timeout of its step runs; 0 while it waits. Looking counts: a server that never
+ * ends its answer must not hold a run. */
+static int64_t timed_since_ms(const struct task *task)
+{
+	if (!task->step->timeout_ms || task->sleeping_until_ms)
+		return 0;
+	switch (task->state) {
+	case TASK_LOOKING:
+		return task->started_ms;
+	case TASK_ACTING:
+		return task->acting_since_ms;
+	case TASK_WAITING:
+	case TASK_OFFERED:
+	case TASK_SERVING:
+		return 0;
+	}
+	return 0;
+}
+
 void idle_enforce_timeouts(struct walking *walking)
 {
 	int64_t now = clock_real_ms();
 
 	for (size_t i = 0; i < walking->task_count; i++) {
 		struct task *task = &walking->tasks[i];
-		bool late = task->state == TASK_ACTING && task->step->timeout_ms &&
-		            !task->sleeping_until_ms &&
-		            now - task->acting_since_ms > task->step->timeout_ms;
+		int64_t since = timed_since_ms(task);
+		bool late = since && now - since > task->step->timeout_ms;
 		if (late && !task->kill_at_ms) {
 			task->timed_out = true;
 			task->dropped = true;

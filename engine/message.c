@@ -286,6 +286,15 @@ static void follow_on_failure(struct walking *walking, const struct task *task)
 	}
 }
 
+/* What it was at is the reason that it gave for ending. */
+static const char *timeout_text(const struct hearing *hearing, const char *at)
+{
+	const struct plan_step *step = hearing->task->step;
+
+	return arena_printf(hearing->arena, "it did not end within its timeout of %s: %s",
+	                    clock_duration_text(hearing->arena, step->timeout_ms), at);
+}
+
 static bool take_failure(const struct hearing *hearing, const char *kind, const char *text)
 {
 	struct walking *walking = hearing->walking;
@@ -300,8 +309,7 @@ static bool take_failure(const struct hearing *hearing, const char *kind, const 
 	if (task->dropped && !task->timed_out)
 		return true; /* we asked it to end; an open intent is looked up next time */
 	if (task->timed_out)
-		text = arena_printf(hearing->arena, "it did not end within its timeout of %s",
-		                    clock_duration_text(hearing->arena, task->step->timeout_ms));
+		text = timeout_text(hearing, text);
 	value_set_text(hearing->arena, body, "kind", kind);
 	value_set_text(hearing->arena, body, "text", text);
 	if (task->mode != WALK_LOOK &&
@@ -355,10 +363,7 @@ void message_lost(struct walking *walking, struct task *task, int wait_status)
 		arena_free(&arena);
 		return;
 	}
-	if (task->timed_out)
-		snprintf(text, sizeof text, "it did not end within its timeout of %lld s",
-		         (long long)task->step->timeout_ms / 1000);
-	else if (WIFSIGNALED(wait_status))
+	if (WIFSIGNALED(wait_status))
 		snprintf(text, sizeof text, "its process ended by signal %d",
 		         WTERMSIG(wait_status));
 	else

@@ -89,6 +89,7 @@ struct task *task_start(struct walking *walking, const struct plan_step *step, e
 	task->step = step;
 	task->pid = pid;
 	task->mode = mode;
+	task->started_ms = clock_real_ms();
 	task->channel.descriptor = pair[0];
 	return task;
 }

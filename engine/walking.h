@@ -24,6 +24,7 @@ struct task {
 	struct channel channel;
 	enum task_state state;
 	enum walk_mode mode;
+	int64_t started_ms;        /* real clock */
 	int64_t acting_since_ms;   /* real clock; 0 before */
 	int64_t sleeping_until_ms; /* wall clock; 0 when it is not merely waiting for time */
 	int64_t kill_at_ms;        /* real clock; 0 unless it was asked to stop */

@@ -13,6 +13,7 @@
 
 #define DEPTH_LIMIT 64
 #define DIGEST_BYTES ((size_t)64 * 1024)
+#define VALUES_LIMIT ((size_t)200000)
 #define DEFAULT_LIMIT ((size_t)16 * 1024 * 1024)
 
 static json_t *to_json(const struct value *value, const struct sealer *sealer, struct arena *arena);
@@ -248,10 +249,11 @@ static struct value *from_json(struct arena *arena, const json_t *json, const st
 	return value_null(arena);
 }
 
-/* jansson allows 2,048 levels; the recursion here should not depend on that. */
-static bool nests_too_deep(const char *data, size_t length)
+/* jansson allows 2,048 levels; the recursion here should not depend on that. And a value takes a
+ * hundred bytes of memory where the text may need two. */
+static bool is_too_large(const char *data, size_t length, struct error *err)
 {
-	size_t depth = 0;
+	size_t depth = 0, values = 0;
 	bool quoted = false;
 
 	for (size_t i = 0; i < length; i++) {
@@ -259,12 +261,17 @@ static bool nests_too_deep(const char *data, size_t length)
 			i++;
 		else if (data[i] == '"')
 			quoted = !quoted;
-		else if (!quoted && (data[i] == '[' || data[i] == '{') && ++depth > DEPTH_LIMIT)
-			return true;
+		else if (!quoted && (data[i] == '[' || data[i] == '{') && ++values &&
+		         ++depth > DEPTH_LIMIT)
+			return !fail(err, ERROR_FAILED, "JSON is nested deeper than %d levels",
+			             DEPTH_LIMIT);
 		else if (!quoted && (data[i] == ']' || data[i] == '}') && depth > 0)
 			depth--;
+		else if (!quoted && data[i] == ',')
+			values++;
 	}
-	return false;
+	return values > VALUES_LIMIT &&
+	       !fail(err, ERROR_FAILED, "JSON has more than %zu values", VALUES_LIMIT);
 }
 
 struct value *json_read(struct arena *arena, const char *data, size_t length, size_t limit,
@@ -279,10 +286,8 @@ struct value *json_read(struct arena *arena, const char *data, size_t length, si
 		     "JSON of %zu bytes is larger than the %zu bytes allowed here", length, limit);
 		return NULL;
 	}
-	if (nests_too_deep(data, length)) {
-		fail(err, ERROR_FAILED, "JSON is nested deeper than %d levels", DEPTH_LIMIT);
+	if (is_too_large(data, length, err))
 		return NULL;
-	}
 	json_t *json = json_loadb(data, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
 	if (!json) {
 		fail(err, ERROR_FAILED, "not valid JSON at line %d, column %d: %s", problem.line,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A growing buffer of text. */
 #include "engine/base/text.h"
+#include "engine/base/arena.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,4 +82,22 @@ void text_free(struct text *text)
 {
 	free(text->data);
 	*text = (struct text){.limit = text->limit};
+}
+
+const char *text_replace(struct arena *arena, const char *text, const char *what, const char *by)
+{
+	const char *found = strstr(text, what), *from = text;
+	struct text out = {0};
+
+	if (!found)
+		return text;
+	for (; found; found = strstr(from, what)) {
+		text_put(&out, from, (size_t)(found - from));
+		text_add(&out, by);
+		from = found + strlen(what);
+	}
+	text_add(&out, from);
+	const char *copy = arena_text(arena, text_string(&out));
+	text_free(&out);
+	return copy;
 }

@@ -29,4 +29,9 @@ void text_clear(struct text *text);
 
 void text_free(struct text *text);
 
+struct arena;
+
+/* The text with each `what` (not empty) replaced; the same text when it has none. */
+const char *text_replace(struct arena *arena, const char *text, const char *what, const char *by);
+
 #endif

@@ -121,11 +121,13 @@ static bool decode(const struct door *door, const struct http_response *response
 	const struct value *all = xml_read(door->api.arena, response->body, response->length, err);
 
 	if (!all)
-		return fail_while(err, "%s %s: the answer is no XML", door->call.method,
-		                  door->call.path);
+		return fail_while(err,
+		                  "%s: the answer is not the XML that it should be; is the url of "
+		                  "the connection right?",
+		                  api_name(&door->api, &door->call));
 	*answer = value_get(all, root);
-	return *answer || fail(err, ERROR_FAILED, "%s %s: the answer is no %s", door->call.method,
-	                       door->call.path, root);
+	return *answer || fail(err, ERROR_FAILED, "%s: the answer is no %s",
+	                       api_name(&door->api, &door->call), root);
 }
 
 /* *answer is the content of the root element of that name. */

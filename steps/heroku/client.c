@@ -119,8 +119,13 @@ static bool read_value(struct heroku *heroku, const struct call *call, struct va
 	struct api_call made = make_call(heroku, call, own);
 
 	*found = NULL;
-	return api_read(&api, &made, response, err) &&
-	       (response->status == 404 || api_json(&api, &made, response, found, err));
+	if (!api_read(&api, &made, response, err))
+		return false;
+	if (response->status == 404)
+		return true;
+	if (!response->length) /* nothing said is not "there is nothing" */
+		return fail(err, ERROR_RETRY, "%s: the answer is empty", api_name(&api, &made));
+	return api_json(&api, &made, response, found, err);
 }
 
 bool heroku_get(struct heroku *heroku, const char *path, struct value **found, struct error *err)
@@ -140,12 +145,13 @@ bool heroku_data_get(struct heroku *heroku, const char *path, struct value **fou
 	return read_value(heroku, &call, found, &response, err);
 }
 
-static bool expect_list(const char *path, const struct value *page, struct error *err)
+static bool expect_list(struct heroku *heroku, const char *path, const struct value *page,
+                        struct error *err)
 {
 	if (page->kind == VALUE_LIST)
 		return true;
-	return fail(err, ERROR_FAILED, "GET %s: expected a list, got a %s", path,
-	            value_kind_name(page->kind));
+	return fail(err, ERROR_FAILED, "GET %s%s: expected a list, got a %s",
+	            http_server(heroku->arena, heroku->url), path, value_kind_name(page->kind));
 }
 
 static bool read_list(struct heroku *heroku, struct call call, struct value **list,
@@ -154,6 +160,7 @@ static bool read_list(struct heroku *heroku, struct call call, struct value **li
 	const char *path = call.path;
 	struct http_response response;
 	struct value *page;
+	size_t length = 0;
 
 	*list = NULL;
 	for (int pages = 0; pages < PAGES_MAX; pages++) {
@@ -161,8 +168,10 @@ static bool read_list(struct heroku *heroku, struct call call, struct value **li
 			return false;
 		if (!page)
 			return true;
-		if (!expect_list(path, page, err))
+		if (!expect_list(heroku, path, page, err))
 			return false;
+		if ((length += response.length) > HTTP_RESPONSE_LIMIT)
+			break;
 		if (!*list)
 			*list = value_list(heroku->arena);
 		for (struct value *item = page->as.items.first; item; item = item->next)
@@ -171,7 +180,8 @@ static bool read_list(struct heroku *heroku, struct call call, struct value **li
 		if (response.status != 206 || !call.range)
 			return true;
 	}
-	return fail(err, ERROR_FAILED, "GET %s: the list has no end", path);
+	return fail(err, ERROR_FAILED, "GET %s%s: the list has no end",
+	            http_server(heroku->arena, heroku->url), path);
 }
 
 bool heroku_list(struct heroku *heroku, const char *path, struct value **list, struct error *err)
@@ -200,7 +210,7 @@ bool heroku_newest(struct heroku *heroku, const char *path, int count, struct va
 	struct http_response response;
 
 	return read_value(heroku, &call, list, &response, err) &&
-	       (!*list || expect_list(path, *list, err));
+	       (!*list || expect_list(heroku, path, *list, err));
 }
 
 /* ---- Writing ---- */

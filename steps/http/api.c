@@ -25,22 +25,28 @@ static enum error_kind kind_of(int64_t status)
 	return ERROR_FAILED;
 }
 
+const char *api_name(const struct api *api, const struct api_call *call)
+{
+	return arena_printf(api->arena, "%s %s%s", call->method,
+	                    http_server(api->arena, call->base), call->path);
+}
+
 static bool say_no(const struct api *api, const struct api_call *call,
                    const struct http_response *response, struct error *err)
 {
 	struct api_refusal refusal = {.kind = kind_of(response->status), .id = "", .message = ""};
 	const char *to = value_get_text(response->headers, "location", "");
+	const char *name = api_name(api, call);
 	bool credentials = response->status == 401 || response->status == 403;
 
 	if (response->status >= 300 && response->status < 400)
 		return fail(err, ERROR_FAILED,
-		            "%s %s: HTTP %lld leads to %s, which is not followed; correct the url "
+		            "%s: HTTP %lld leads to %s, which is not followed; correct the url "
 		            "of the connection",
-		            call->method, call->path, (long long)response->status, to);
+		            name, (long long)response->status, to);
 	api->explain(api, response, &refusal);
-	fail(err, refusal.kind, "%s %s: HTTP %lld%s%s%s%s", call->method, call->path,
-	     (long long)response->status, refusal.id[0] ? " " : "", refusal.id,
-	     refusal.message[0] ? ": " : "", refusal.message);
+	fail(err, refusal.kind, "%s: HTTP %lld%s%s%s%s", name, (long long)response->status,
+	     refusal.id[0] ? " " : "", refusal.id, refusal.message[0] ? ": " : "", refusal.message);
 	if (!credentials || !api->connection)
 		return false;
 	struct error said = *err;
@@ -91,29 +97,28 @@ static bool exchange(const struct api *api, const struct api_call *call, bool wr
 		.step = api->step,
 	};
 	return http_send(&request, response, api->arena, err) ||
-	       fail_while(err, "%s %s", call->method, call->path);
+	       fail_while(err, "%s", api_name(api, call));
 }
 
-/* Honours 429 and slows down before the pool is empty. Sets *again when the call must be made
- * anew. */
-static bool pace(const struct api *api, const struct http_response *response, int *rate_tries,
-                 bool *again, struct error *err)
+/* Honours 429 and slows down before the pool is empty. After a 429 the call must be made anew. */
+static bool pace(const struct api *api, const struct api_call *call,
+                 const struct http_response *response, int *rate_tries, struct error *err)
 {
 	const char *left = value_get_text(response->headers, "ratelimit-remaining", NULL);
 	const char *after = value_get_text(response->headers, "retry-after", NULL);
 	int64_t wait_ms = after ? strtoll(after, NULL, 10) * 1000 : RATE_WAIT_MS;
 
-	*again = false;
 	if (response->status == 429) {
 		if (++*rate_tries > RATE_TRIES)
-			return fail(err, ERROR_RETRY, "%s's rate limit did not recover", api->name);
-		*again = true;
+			return fail(err, ERROR_RETRY, "%s: %s's rate limit did not recover",
+			            api_name(api, call), api->name);
 		if (wait_ms < 100)
 			wait_ms = 100;
 		if (wait_ms > 60000)
 			wait_ms = 60000;
 		step_progress(api->step, "waiting for %s's rate limit", api->name);
-		return step_sleep(api->step, wait_ms, err);
+		return step_sleep(api->step, wait_ms, err) ||
+		       fail_while(err, "%s: HTTP 429", api_name(api, call));
 	}
 	if (left && strtoll(left, NULL, 10) < RATE_LOW)
 		return step_sleep(api->step, RATE_PAUSE_MS, err);
@@ -126,13 +131,12 @@ static bool try_read(const struct api *api, const struct api_call *call,
                      struct http_response *response, struct error *err)
 {
 	int rate_tries = 0;
-	bool again;
 
 	do {
 		if (!exchange(api, call, false, response, err) ||
-		    !pace(api, response, &rate_tries, &again, err))
+		    !pace(api, call, response, &rate_tries, err))
 			return false;
-	} while (again);
+	} while (response->status == 429);
 	if (response->status == 404 || (response->status >= 200 && response->status < 300))
 		return true;
 	return say_no(api, call, response, err);
@@ -171,14 +175,13 @@ enum api_outcome api_write(struct api *api, const struct api_call *call,
                            struct http_response *response, struct error *err)
 {
 	int rate_tries = 0;
-	bool again = false;
 
 	do {
 		if (!exchange(api, call, true, response, err)) {
 			bool unsure = response->reached && err->kind != ERROR_PLAN;
 			return unsure ? API_UNSURE : API_REFUSED;
 		}
-		if (response->status == 429 && !pace(api, response, &rate_tries, &again, err))
+		if (response->status == 429 && !pace(api, call, response, &rate_tries, err))
 			return API_REFUSED;
 	} while (response->status == 429);
 	return judge(api, call, response, err);
@@ -193,7 +196,10 @@ bool api_json(const struct api *api, const struct api_call *call,
 	if (!response->length)
 		return true;
 	*answer = json_read(api->arena, response->body, response->length, 0, NULL, err);
-	return *answer || fail_while(err, "%s %s: the answer is no JSON", call->method, call->path);
+	return *answer || fail_while(err,
+	                             "%s: the answer is not the JSON that it should be; is the url "
+	                             "of the connection right?",
+	                             api_name(api, call));
 }
 
 struct value *api_json_or_null(const struct api *api, const struct http_response *response)

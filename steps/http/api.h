@@ -42,6 +42,9 @@ enum api_outcome {
 	API_REFUSED, /* a clear no; err is filled */
 };
 
+/* "GET api.heroku.com/apps/x", for messages. */
+const char *api_name(const struct api *api, const struct api_call *call);
+
 /* True for an answer 2xx or 404. Transport errors, 429 and what the provider means to be tried
  * again are, a few times; then ERROR_RETRY. */
 bool api_read(struct api *api, const struct api_call *call, struct http_response *response,

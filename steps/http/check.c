@@ -54,7 +54,7 @@ static bool ask(struct step *step, const char *url, int64_t timeout_ms,
 		request.ca_file = value_get_text(connection, "ca_file", NULL);
 		request.connect_to = value_get_text(connection, "connect_to", NULL);
 	}
-	return http_send(&request, response, step->arena, err);
+	return http_send(&request, response, step->arena, err) || fail_while(err, "%s", url);
 }
 
 static bool check_headers(struct step *step, const struct http_response *response,

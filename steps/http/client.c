@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* One HTTP request with bounds; libcurl does the work. */
 #include "steps/http/client.h"
+#include "engine/base/address.h"
 #include "engine/base/clock.h"
 #include "engine/base/text.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <curl/curl.h>
 #include <string.h>
@@ -25,22 +25,6 @@ struct exchange {
 	bool stopped;
 };
 
-static bool is_loopback(const char *host)
-{
-	struct in_addr four;
-	struct in6_addr six;
-	char bare[64];
-
-	if (inet_pton(AF_INET, host, &four) == 1)
-		return (ntohl(four.s_addr) >> 24) == 127;
-	size_t length = strlen(host);
-	if (length < 3 || length >= sizeof bare || host[0] != '[')
-		return false;
-	memcpy(bare, host + 1, length - 2);
-	bare[length - 2] = '\0';
-	return inet_pton(AF_INET6, bare, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
-}
-
 static bool check_parts(const char *scheme, const char *host, const char *user, struct error *err)
 {
 	if (user)
@@ -49,7 +33,7 @@ static bool check_parts(const char *scheme, const char *host, const char *user, 
 		return true;
 	if (strcmp(scheme, "http") != 0)
 		return fail(err, ERROR_PLAN, "%s:// is not allowed; use https://", scheme);
-	if (is_loopback(host))
+	if (address_is_loopback(host, strlen(host)))
 		return true;
 	return fail(
 		err, ERROR_PLAN,
@@ -160,6 +144,9 @@ static void set_options(CURL *handle, struct exchange *exchange)
 	curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request->method);
 	curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
+	/* A proxy named in the environment would read what goes to loopback in the clear. */
+	if (strncasecmp(request->url, "http:", 5) == 0)
+		curl_easy_setopt(handle, CURLOPT_PROXY, "");
 	curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
@@ -187,26 +174,56 @@ static void set_options(CURL *handle, struct exchange *exchange)
 		curl_easy_setopt(handle, CURLOPT_CAINFO, request->ca_file);
 }
 
+/* What libcurl reports, what it means, and what a person can do about it. */
+static const struct trouble {
+	CURLcode code;
+	enum error_kind kind;
+	bool left; /* the request may have got there */
+	const char *text, *advice;
+} troubles[] = {
+	{CURLE_PEER_FAILED_VERIFICATION, ERROR_REFUSED, false, "the certificate was not accepted",
+         "the server must show a valid one for this name; ca_file names an authority of your own"},
+	{CURLE_SSL_CACERT_BADFILE, ERROR_REFUSED, false, "ca_file cannot be used",
+         "it must name certificates in PEM"},
+	{CURLE_SSL_CONNECT_ERROR, ERROR_RETRY, false, "no TLS connection",
+         "is it the right server and port, and does it speak TLS 1.2 or later?"},
+	{CURLE_COULDNT_RESOLVE_HOST, ERROR_RETRY, false, "no such name",
+         "is the URL right, and does DNS answer here?"},
+	{CURLE_COULDNT_CONNECT, ERROR_RETRY, false, "no connection",
+         "is it the right server and port, and does it run?"},
+	{CURLE_URL_MALFORMAT, ERROR_PLAN, false, "no such URL", "correct it in the plan"},
+	{CURLE_OPERATION_TIMEDOUT, ERROR_RETRY, true, "no whole answer in time",
+         "is the server well, and is it the right one?"},
+};
+
+static const struct trouble *find_trouble(CURLcode code)
+{
+	static const struct trouble other = {CURLE_OK, ERROR_RETRY, true, "no whole answer",
+	                                     "is the server well, and is it the right one?"};
+
+	for (size_t i = 0; i < sizeof troubles / sizeof *troubles; i++)
+		if (troubles[i].code == code)
+			return &troubles[i];
+	return &other;
+}
+
 static bool explain(struct exchange *exchange, CURLcode code, const char *detail, struct error *err)
 {
-	const char *why = detail[0] ? detail : curl_easy_strerror(code);
+	const struct trouble *trouble = find_trouble(code);
 
 	if (exchange->stopped)
 		return fail(err, ERROR_CANCELLED, "stopped during the call");
-	if (exchange->body.full || exchange->headers.full)
-		return fail(err, ERROR_FAILED, "the answer is larger than %zu MiB",
+	if (exchange->body.full)
+		return fail(err, ERROR_FAILED,
+		            "the answer is larger than %zu MiB; is it the right server?",
 		            HTTP_RESPONSE_LIMIT >> 20);
-	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
-		return fail(err, ERROR_REFUSED, "the certificate was not accepted: %s", why);
-	return fail(err, ERROR_RETRY, "%s", why);
-}
-
-/* What certainly happened before the first byte of the request left. */
-static bool never_left(CURLcode code)
-{
-	return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
-	       code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION ||
-	       code == CURLE_SSL_CACERT_BADFILE || code == CURLE_URL_MALFORMAT;
+	if (exchange->headers.full)
+		return fail(err, ERROR_FAILED,
+		            "the headers of the answer are larger than %zu KiB; is it the right "
+		            "server?",
+		            HEADER_LIMIT >> 10);
+	return fail(err, trouble->kind, "%s: %s; %s", trouble->text,
+	            detail[0] ? detail : curl_easy_strerror(code), trouble->advice);
 }
 
 static bool perform(CURL *handle, struct exchange *exchange, struct error *err)
@@ -226,7 +243,7 @@ static bool perform(CURL *handle, struct exchange *exchange, struct error *err)
 	curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
 	curl_slist_free_all(headers);
 	curl_slist_free_all(to);
-	if (!never_left(code))
+	if (find_trouble(code)->left)
 		exchange->response->reached = true;
 	if (code != CURLE_OK)
 		return explain(exchange, code, detail, err);
@@ -254,6 +271,23 @@ bool http_send(const struct http_request *request, struct http_response *respons
 	text_free(&exchange.body);
 	text_free(&exchange.headers);
 	return sent;
+}
+
+const char *http_server(struct arena *arena, const char *url)
+{
+	CURLU *parsed = curl_url();
+	char *host = NULL, *port = NULL;
+	const char *server = url;
+
+	if (parsed && !curl_url_set(parsed, CURLUPART_URL, url, 0) &&
+	    !curl_url_get(parsed, CURLUPART_HOST, &host, 0)) {
+		curl_url_get(parsed, CURLUPART_PORT, &port, 0);
+		server = arena_printf(arena, "%s%s%s", host, port ? ":" : "", port ? port : "");
+	}
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(parsed);
+	return server;
 }
 
 char *http_escape(struct arena *arena, const char *text)

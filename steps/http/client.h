@@ -6,7 +6,7 @@
 
 #include "engine/step.h"
 
-#define HTTP_RESPONSE_LIMIT ((size_t)16 * 1024 * 1024)
+#define HTTP_RESPONSE_LIMIT ((size_t)8 * 1024 * 1024)
 
 /* Signed with AWS Signature Version 4. */
 struct http_sign {
@@ -43,6 +43,9 @@ bool http_send(const struct http_request *request, struct http_response *respons
 
 /* https, or http to 127.0.0.0/8 or [::1]; no user or password inside. */
 bool http_url_allowed(const char *url, struct error *err);
+
+/* "api.heroku.com" or "localhost:8443", for messages. */
+const char *http_server(struct arena *arena, const char *url);
 
 /* One segment of a path or one value of a query, percent-encoded. */
 char *http_escape(struct arena *arena, const char *text);

@@ -169,7 +169,7 @@ class Scenes:
     def an_endless_reply_is_cut_off(self):
         self.plan(POINT)
         self.door.say("GET", 200, {}, b" " * (17 << 20))
-        says(self.stage.run(1, "apply", "--yes", self.file), "larger than 16 MiB")
+        says(self.stage.run(1, "apply", "--yes", self.file), "larger than 8 MiB")
 
     def the_top_becomes_an_alias(self):
         self.plan(TOP)
