@@ -213,7 +213,7 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 		return fail(
 			err, ERROR_REFUSED,
 			"an earlier try asked for a dyno and did not learn what became of it, "
-			"and the log of %s does not reach back so far. It is not run again: find "
+			"and the log of %s does not tell. It is not run again: find "
 			"out, then take the step out of the plan, or write another `key:` to have "
 			"it run once more",
 			value_get_text(step->with, "app", ""));

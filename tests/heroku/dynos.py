@@ -79,6 +79,19 @@ def without_a_log_the_status_is_not_known():
         must_be(len(started(place)), 1, "dynos")
 
 
+def what_cannot_be_proven_is_not_run_again():
+    """The request may have arrived, no dyno is there, and the log cannot be read."""
+    with scene(run("rake db:migrate"), attempts=3) as place:
+        place.fault("POST", "/apps/oneapp/dynos", "drop", "before")
+        place.fault("POST", "/apps/oneapp/log-sessions", "500", nth=0)
+        says(place.apply(1), "whether the command was started is not known")
+        says(place.apply(3), "It is not run again")
+        must_be(started(place), [], "dynos")
+        place.no_faults()
+        place.apply(0)
+        must_be(len(started(place)), 1, "dynos once the log proves that there was none")
+
+
 def the_way_back_runs_the_undo_once():
     steps = "  it: {uses: heroku.run, with: {app: oneapp, command: rake db:migrate, undo: rake db:rollback}}\n"
     with scene(steps) as place:
@@ -145,5 +158,6 @@ def only_a_type_or_one_dyno():
 
 play(a_lost_reply_starts_no_second_dyno, a_lost_request_is_sent_again, a_crash_while_it_runs_is_gone_on_from,
      a_status_that_is_not_zero_fails_and_is_told_once, without_a_log_the_status_is_not_known,
-     the_way_back_runs_the_undo_once, what_heroku_cannot_take_is_refused_offline, a_lost_reply_restarts_once,
-     a_lost_restart_is_sent_again, a_crash_after_the_restart_is_gone_on_from, only_a_type_or_one_dyno)
+     what_cannot_be_proven_is_not_run_again, the_way_back_runs_the_undo_once,
+     what_heroku_cannot_take_is_refused_offline, a_lost_reply_restarts_once, a_lost_restart_is_sent_again,
+     a_crash_after_the_restart_is_gone_on_from, only_a_type_or_one_dyno)
