@@ -23,6 +23,8 @@
 #include <getopt.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #define INPUTS_LIMIT ((size_t)1024 * 1024)
 
@@ -231,8 +233,19 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return EXIT_FAILED;
 }
 
+/* No core file, no debugger and no look into /proc/PID/environ of another process of the same
+ * account: it may hold secrets. Its children are like it; what they execute is not. */
+static void close_memory(void)
+{
+	const struct rlimit none = {0};
+
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
 int main(int argc, char **argv)
 {
+	close_memory();
 	if (sodium_init() < 0) {
 		fprintf(stderr, "plan: no source of random numbers\n");
 		return EXIT_FAILED;

@@ -3,6 +3,7 @@
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
 
+#include <sodium.h>
 #include <string.h>
 
 static const struct field fields[] = {
@@ -13,7 +14,34 @@ static const struct field fields[] = {
 	{0},
 };
 
-/* Adds "feature:NAME" or "drain:URL". */
+/* Adds "drain:URL". User, path and query of a drain hold its token: then that URL is the SECRET
+ * value, and the key has the host and enough of a hash to tell two such drains apart. */
+static void add_drain(struct heroku *heroku, struct value *out, const char *url)
+{
+	struct arena *arena = heroku->arena;
+	const char *scheme = strstr(url, "://"), *from = scheme ? scheme + 3 : url;
+	size_t authority = strcspn(from, "/?#");
+	const char *at = memrchr(from, '@', authority), *host = at ? at + 1 : from;
+	const char *rest = from + authority;
+	unsigned char hash[crypto_generichash_BYTES_MIN];
+
+	if (!at && (!*rest || strcmp(rest, "/") == 0)) {
+		value_set_bool(arena, out, arena_printf(arena, "drain:%s", url), true);
+		return;
+	}
+	crypto_generichash(hash, sizeof hash, (const unsigned char *)url, strlen(url), NULL, 0);
+	char *key = arena_printf(arena, "drain:%.*s%.*s/...#%02x%02x%02x", (int)(from - url), url,
+	                         (int)(rest - host), host, hash[0], hash[1], hash[2]);
+	value_set(arena, out, key, value_secret(arena, url, "(hidden)"));
+}
+
+/* The URL of a drain that read_kind() added. */
+static const char *drain_url(const char *key, const struct value *value)
+{
+	return value && value->kind == VALUE_SECRET ? value_reveal(value) : key + strlen("drain:");
+}
+
+/* Adds "feature:NAME", or drains. */
 static bool read_kind(struct heroku *heroku, const char *app, const char *kind, struct value *out,
                       struct error *err)
 {
@@ -36,8 +64,8 @@ static bool read_kind(struct heroku *heroku, const char *app, const char *kind, 
 			const struct value *addon = value_get(one, "addon");
 			if (addon && addon->kind == VALUE_MAP)
 				continue;
-			key = arena_printf(heroku->arena, "drain:%s",
-			                   value_get_text(one, "url", id));
+			add_drain(heroku, out, value_get_text(one, "url", id));
+			continue;
 		}
 		value_set_bool(heroku->arena, out, key, true);
 	}
@@ -112,7 +140,8 @@ static bool set_feature(struct heroku *heroku, const char *name, bool enabled, s
 		body, NULL, err);
 }
 
-static bool add(struct heroku *heroku, const char *key, struct error *err)
+static bool add(struct heroku *heroku, const char *key, const struct value *value,
+                struct error *err)
 {
 	struct value *app, *body = value_map(heroku->arena);
 	const char *name = lookup_field(heroku, "app");
@@ -120,7 +149,7 @@ static bool add(struct heroku *heroku, const char *key, struct error *err)
 	if (strncmp(key, "feature:", 8) == 0)
 		return set_feature(heroku, key + 8, true, err);
 	if (strncmp(key, "drain:", 6) == 0) {
-		value_set_text(heroku->arena, body, "url", key + 6);
+		value_set_text(heroku->arena, body, "url", drain_url(key, value));
 		return heroku_must(heroku, "POST", heroku_path(heroku, "/apps/%s/log-drains", name),
 		                   body, NULL, err);
 	}
@@ -141,7 +170,7 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	if (!heroku_open(&heroku, step, err))
 		return false;
 	for (const struct change *change = changes->first; change; change = change->next)
-		if (!add(&heroku, change->path, err))
+		if (!add(&heroku, change->path, change->to, err))
 			return fail_while(err, "%s", change->path);
 	return true;
 }
@@ -179,12 +208,13 @@ static bool remove_coupling(struct heroku *heroku, struct error *err)
 	return remove_at(heroku, heroku_path(heroku, "/pipeline-couplings/%s", id), err);
 }
 
-static bool take_away(struct heroku *heroku, const char *key, struct error *err)
+static bool take_away(struct heroku *heroku, const char *key, const struct value *value,
+                      struct error *err)
 {
 	if (strncmp(key, "feature:", 8) == 0)
 		return set_feature(heroku, key + 8, false, err);
 	if (strncmp(key, "drain:", 6) == 0)
-		return remove_drain(heroku, key + 6, err);
+		return remove_drain(heroku, drain_url(key, value), err);
 	return remove_coupling(heroku, err);
 }
 
@@ -200,7 +230,7 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	for (const struct value *one = app && wanted ? wanted->as.items.first : NULL; one;
 	     one = one->next)
 		if (!value_get(value_get(before, "now"), one->key) &&
-		    !take_away(&heroku, one->key, err))
+		    !take_away(&heroku, one->key, one, err))
 			return false;
 	return true;
 }
