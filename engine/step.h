@@ -29,6 +29,7 @@ enum {
 	STEP_DESTROYS = 1 << 3, /* its subject is gone afterwards */
 	STEP_PERSON = 1 << 4,   /* a person does it and says so: `plan approve STEP` */
 	STEP_COMMANDS = 1 << 5, /* starts programs that the plan names: needs --allow-commands */
+	STEP_FORESEES = 1 << 6, /* reads only, and can say before its turn what it will find */
 };
 
 struct step_host; /* the engine's side */

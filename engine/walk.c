@@ -202,6 +202,7 @@ static bool begin(struct walking *walking)
 static bool looks_too_early(struct walking *walking, const struct plan_step *step)
 {
 	if (walking->options->mode != WALK_LOOK || !walking->changes_ahead[step->order] ||
+	    step->module->traits & STEP_FORESEES ||
 	    !(step->module->traits & (STEP_READ_ONLY | STEP_PERSON)))
 		return false;
 	walking_tell(walking, NEWS_LOOKED, step, "looked at in its turn", NULL);

@@ -2,6 +2,7 @@
 /* heroku.buildpacks: the buildpacks of an app, in order; they take effect at the next build. */
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
+#include "steps/heroku/reads.h"
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
@@ -11,8 +12,7 @@ static const struct field fields[] = {
 	{0},
 };
 
-static bool read_urls(struct heroku *heroku, const char *app, struct value **urls,
-                      struct error *err)
+bool buildpacks_read(struct heroku *heroku, const char *app, struct value **urls, struct error *err)
 {
 	struct value *list;
 
@@ -37,8 +37,8 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 
 	if (!heroku_open(&heroku, step, err) ||
 	    !lookup_app_needed(&heroku, lookup_field(&heroku, "app"), &app, err) ||
-	    !read_urls(&heroku, lookup_field(&heroku, "app"), &now, err) ||
-	    !read_urls(&heroku, lookup_field(&heroku, "like"), &wanted, err))
+	    !buildpacks_read(&heroku, lookup_field(&heroku, "app"), &now, err) ||
+	    !buildpacks_read(&heroku, lookup_field(&heroku, "like"), &wanted, err))
 		return false;
 	value_set(step->arena, seen, "now", now);
 	value_set(step->arena, seen, "wanted", wanted);

@@ -2,6 +2,7 @@
 /* heroku.collaborators: who may work on an app; nobody gets a mail. */
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
+#include "steps/heroku/reads.h"
 
 #include <string.h>
 
@@ -13,7 +14,7 @@ static const struct field fields[] = {
 	{0},
 };
 
-static bool read_emails(struct heroku *heroku, const char *app, struct value *out,
+bool collaborators_read(struct heroku *heroku, const char *app, struct value *out,
                         struct error *err)
 {
 	struct value *list;
@@ -36,8 +37,8 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 
 	if (!heroku_open(&heroku, step, err) ||
 	    !lookup_app_needed(&heroku, lookup_field(&heroku, "app"), &app, err) ||
-	    !read_emails(&heroku, lookup_field(&heroku, "app"), now, err) ||
-	    !read_emails(&heroku, lookup_field(&heroku, "like"), wanted, err))
+	    !collaborators_read(&heroku, lookup_field(&heroku, "app"), now, err) ||
+	    !collaborators_read(&heroku, lookup_field(&heroku, "like"), wanted, err))
 		return false;
 	const char *owner = heroku_text_or_null(app, "owner.email");
 	if (owner)

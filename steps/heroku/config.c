@@ -3,6 +3,7 @@
  * points at a database or add-on of the source are never copied. */
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
+#include "steps/heroku/reads.h"
 #include "steps/heroku/target.h"
 
 #include <string.h>
@@ -27,8 +28,7 @@ static bool check(const struct value *with, struct error *err)
 
 /* ---- Who owns what ---- */
 
-/* MAP key -> name of the attachment that owns it. */
-static bool read_owned(struct heroku *heroku, const char *app, struct value *owned,
+bool config_read_owned(struct heroku *heroku, const char *app, struct value *owned,
                        struct error *err)
 {
 	struct value *attachments;
@@ -51,8 +51,7 @@ static bool read_owned(struct heroku *heroku, const char *app, struct value *own
 	return true;
 }
 
-/* How a text betrays an owned key's value, which it names; NULL when it does not. */
-static const char *points_at_owned(struct heroku *heroku, const struct value *vars,
+const char *config_points_at_owned(struct heroku *heroku, const struct value *vars,
                                    const struct value *owned, const char *text)
 {
 	for (const struct value *var = vars->as.items.first; var; var = var->next) {
@@ -91,7 +90,7 @@ static const char *reason_to_skip(struct heroku *heroku, const struct value *var
 		return "excepted by the plan";
 	if (value_get(owned, var->key) || value_get(target_owned, var->key))
 		return "owned by an add-on";
-	return points_at_owned(heroku, vars, owned, value_reveal(var));
+	return config_points_at_owned(heroku, vars, owned, value_reveal(var));
 }
 
 static bool want_copies(struct heroku *heroku, const struct value *target_owned,
@@ -106,7 +105,7 @@ static bool want_copies(struct heroku *heroku, const struct value *target_owned,
 		return false;
 	if (!vars)
 		return fail(err, ERROR_FAILED, "there is no app %s to copy from", like);
-	if (!read_owned(heroku, like, owned, err))
+	if (!config_read_owned(heroku, like, owned, err))
 		return false;
 	for (const struct value *var = vars->as.items.first; var; var = var->next) {
 		if (!value_reveal(var))
@@ -185,7 +184,7 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 		return false;
 	const char *name = lookup_field(&heroku, "app");
 	if (!lookup_app_needed(&heroku, name, &app, err) ||
-	    (app && !read_owned(&heroku, name, owned, err)) ||
+	    (app && !config_read_owned(&heroku, name, owned, err)) ||
 	    !want_copies(&heroku, owned, wanted, skipped, err))
 		return false;
 	want_set(&heroku, wanted);
@@ -252,7 +251,8 @@ static bool detach(struct heroku *heroku, const char *key, struct error *err)
 	const char *app = lookup_field(heroku, "app");
 	bool spare = false;
 
-	if (!read_owned(heroku, app, owned, err) || !lookup_attachments(heroku, app, &list, err))
+	if (!config_read_owned(heroku, app, owned, err) ||
+	    !lookup_attachments(heroku, app, &list, err))
 		return false;
 	const struct value *held = lookup_item(list, "name", value_get_text(owned, key, NULL));
 	if (!held)
@@ -327,7 +327,7 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	if (!app)
 		return true;
 	struct value *owned = value_map(step->arena);
-	if (!read_owned(&heroku, lookup_field(&heroku, "app"), owned, err))
+	if (!config_read_owned(&heroku, lookup_field(&heroku, "app"), owned, err))
 		return false;
 	for (const struct value *one = wanted ? wanted->as.items.first : NULL; one;
 	     one = one->next) {

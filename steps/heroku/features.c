@@ -2,6 +2,7 @@
 /* heroku.features: labs features, log drains and the pipeline of an app. */
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
+#include "steps/heroku/reads.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -99,7 +100,7 @@ static bool read_pipeline(struct heroku *heroku, const char *app, struct value *
 	return true;
 }
 
-static bool read_all(struct heroku *heroku, const char *app, struct value *out, struct error *err)
+bool features_read(struct heroku *heroku, const char *app, struct value *out, struct error *err)
 {
 	return read_kind(heroku, app, "features", out, err) &&
 	       read_kind(heroku, app, "log-drains", out, err) &&
@@ -113,8 +114,8 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 
 	if (!heroku_open(&heroku, step, err) ||
 	    !lookup_app_needed(&heroku, lookup_field(&heroku, "app"), &app, err) ||
-	    (app && !read_all(&heroku, lookup_field(&heroku, "app"), now, err)) ||
-	    !read_all(&heroku, lookup_field(&heroku, "like"), wanted, err))
+	    (app && !features_read(&heroku, lookup_field(&heroku, "app"), now, err)) ||
+	    !features_read(&heroku, lookup_field(&heroku, "like"), wanted, err))
 		return false;
 	value_set(step->arena, seen, "now", now);
 	value_set(step->arena, seen, "wanted", wanted);

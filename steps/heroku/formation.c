@@ -2,6 +2,7 @@
 /* heroku.formation: how many dynos of which size, and no one-off dynos where the plan says so. */
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
+#include "steps/heroku/reads.h"
 
 #include <string.h>
 
@@ -28,8 +29,7 @@ static bool check(const struct value *with, struct error *err)
 	return fail(err, ERROR_PLAN, "write `scale:`, `like:` or `stop_one_off: true`");
 }
 
-static bool read_formation(struct heroku *heroku, const char *app, struct value *out,
-                           struct error *err)
+bool formation_read(struct heroku *heroku, const char *app, struct value *out, struct error *err)
 {
 	struct value *list;
 
@@ -104,7 +104,7 @@ static bool want_like(struct heroku *heroku, struct value *wanted, struct error 
 	if (!like || like->kind == VALUE_UNKNOWN || like->kind == VALUE_NULL)
 		return true;
 	if (like->kind == VALUE_TEXT)
-		return read_formation(heroku, like->as.text, wanted, err);
+		return formation_read(heroku, like->as.text, wanted, err);
 	if (like->kind != VALUE_MAP)
 		return fail(err, ERROR_PLAN, "`like` must be an app or a formation, not a %s",
 		            value_kind_name(like->kind));
@@ -132,7 +132,7 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 		return false;
 	const char *name = lookup_field(&heroku, "app");
 	if (!lookup_app_needed(&heroku, name, &app, err) ||
-	    (app && !read_formation(&heroku, name, now, err)) ||
+	    (app && !formation_read(&heroku, name, now, err)) ||
 	    (app && !read_dynos(&heroku, &dynos, err)) || !want_like(&heroku, wanted, err))
 		return false;
 	want_scale(&heroku, now, wanted);
@@ -252,7 +252,7 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		return false;
 	const char *name = lookup_field(&heroku, "app");
 	if (!lookup_app(&heroku, name, &app, err) ||
-	    (app && !read_formation(&heroku, name, now, err)))
+	    (app && !formation_read(&heroku, name, now, err)))
 		return false;
 	/* What is as it was is not asked for again: a step that changed nothing because Heroku
 	 * failed must not fail on the way back too. */

@@ -247,3 +247,18 @@ char *lookup_addon_name(struct heroku *heroku, const char *app, const char *suff
 	return arena_printf(heroku->arena, "%s-%s%s%s", app, step_token(heroku->step),
 	                    suffix[0] ? "-" : "", suffix);
 }
+
+char *lookup_without_passwords(struct arena *arena, const char *message)
+{
+	char *copy = arena_text(arena, message);
+
+	for (char *at = strstr(copy, "://"); at; at = strstr(at + 3, "://")) {
+		char *begin = at + 3, *end = begin + strcspn(begin, " /?#\"'");
+		char *sign = end;
+		while (sign > begin && *sign != '@')
+			sign--;
+		if (*sign == '@')
+			memmove(begin, sign + 1, strlen(sign + 1) + 1);
+	}
+	return copy;
+}

@@ -60,4 +60,7 @@ bool lookup_pause(struct heroku *heroku, int poll, struct error *err);
 /* "targetapp-0123456789ab" or, with a suffix, "targetapp-0123456789ab-2". */
 char *lookup_addon_name(struct heroku *heroku, const char *app, const char *suffix);
 
+/* "postgres://user:password@host" as "postgres://host", wherever a URL stands in a text. */
+char *lookup_without_passwords(struct arena *arena, const char *message);
+
 #endif

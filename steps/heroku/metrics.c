@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What conditions can measure at Heroku: how far a follower is behind, whether all dynos are up,
- * whether a database takes writes. */
+/* What conditions can measure at Heroku: how far a follower is behind, whether a copy has all rows,
+ * whether all dynos are up, whether a database takes writes. */
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
 #include "steps/postgres/client.h"
+#include "steps/postgres/count.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -59,6 +60,69 @@ static bool measure_lag(struct step *step, const struct value *of, struct readin
 	return true;
 }
 
+/* The rows of a database that an output of the step names. */
+static bool count_rows(struct heroku *heroku, const char *step_name, const char *output,
+                       struct value **counts, struct error *err)
+{
+	const struct value *name = step_output_of(heroku->step, step_name, output);
+	struct value *addon = NULL;
+
+	*counts = value_map(heroku->arena);
+	if (!name)
+		return fail(err, ERROR_PLAN, "`of` must be a step with heroku.postgres.copy");
+	if (!find_addon(heroku, name, &addon, err))
+		return false;
+	struct value *url = lookup_database_url(heroku, addon, err);
+	return url && (postgres_count_rows(value_reveal(url), heroku->step, *counts, err) ||
+	               fail_while(err, "in %s", value_reveal(name)));
+}
+
+/* Of each table in one that another has not, or has more or fewer rows in. */
+static int64_t compare_counts(struct arena *arena, const struct value *ones,
+                              const struct value *others, const char **worst)
+{
+	int64_t apart = 0;
+
+	for (const struct value *one = ones->as.items.first; one; one = one->next) {
+		const struct value *other = value_get(others, one->key);
+		int64_t difference = one->as.number - (other ? other->as.number : 0);
+		if (difference == 0 && other)
+			continue;
+		apart += difference < 0 ? -difference : difference;
+		*worst = arena_printf(arena, "%s%s%s", *worst ? *worst : "", *worst ? ", " : "",
+		                      one->key);
+	}
+	return apart;
+}
+
+static bool measure_rows(struct step *step, const struct value *of, struct reading *reading,
+                         struct error *err)
+{
+	struct heroku heroku;
+	struct value *source, *copy, *extra = value_map(step->arena);
+	const char *name = value_reveal(of), *worst = NULL;
+	int64_t rows = 0;
+
+	if (!heroku_open(&heroku, step, err) ||
+	    !count_rows(&heroku, name, "source", &source, err) ||
+	    !count_rows(&heroku, name, "database", &copy, err))
+		return false;
+	for (const struct value *one = copy->as.items.first; one; one = one->next)
+		if (!value_get(source, one->key))
+			value_set_number(step->arena, extra, one->key, one->as.number);
+	for (const struct value *one = source->as.items.first; one; one = one->next)
+		rows += one->as.number;
+	int64_t apart = compare_counts(step->arena, source, copy, &worst) +
+	                compare_counts(step->arena, extra, source, &worst);
+	if (worst && apart == 0)
+		apart = 1; /* a table without rows is missing */
+	reading->value = value_number(step->arena, apart);
+	reading->text = arena_printf(step->arena, "%lld rows of %lld in %zu tables%s%s",
+	                             (long long)apart, (long long)rows, source->as.items.count,
+	                             worst ? ", in " : "", worst ? worst : "");
+	return true;
+}
+
 static bool measure_dynos(struct step *step, const struct value *of, struct reading *reading,
                           struct error *err)
 {
@@ -111,6 +175,15 @@ const struct metric heroku_metrics[] = {
 		.of = OF_TEXT,
 		.text = "How many commits a follower is behind; of: its add-on name.",
 		.measure = measure_lag,
+	},
+	{
+		.name = "heroku.postgres.row_difference",
+		.type = METRIC_NUMBER,
+		.unit = "rows",
+		.of = OF_STEP,
+		.text = "How many rows the tables of a copy have more or fewer than those it was "
+			"made from, all counted; of: the step with heroku.postgres.copy.",
+		.measure = measure_rows,
 	},
 	{
 		.name = "heroku.dynos_up",

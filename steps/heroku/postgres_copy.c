@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* heroku.postgres.copy: a new database with a copy of the data of another app's. */
+/* heroku.postgres.copy: a copy of the data of another app's database, in a new one or in one that
+ * is emptied for it. */
 #include "engine/base/text.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
@@ -13,8 +14,10 @@ static const struct field fields[] = {
 	{"from_app", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
          "The app whose DATABASE is copied."},
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app that gets the copy."},
-	{"plan", FIELD_STRING, FIELD_REQUIRED, NULL, NULL,
-         "Its plan: heroku-postgresql:standard-0."},
+	{"plan", FIELD_STRING, 0, NULL, NULL,
+         "Make a database of this plan for it: heroku-postgresql:standard-0."},
+	{"into", FIELD_STRING, 0, NULL, NULL,
+         "Or the add-on name of a database of the app; what it holds is lost."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };
@@ -22,8 +25,24 @@ static const struct field fields[] = {
 static const struct field outputs[] = {
 	{"addon", FIELD_STRING, 0, NULL, NULL, "The name of its add-on."},
 	{"database", FIELD_STRING, 0, NULL, NULL, "The same."},
+	{"source", FIELD_STRING, 0, NULL, NULL, "The add-on that was copied."},
 	{0},
 };
+
+static bool check(const struct value *with, struct error *err)
+{
+	if (!value_get(with, "plan") == !value_get(with, "into"))
+		return fail(err, ERROR_PLAN, "write either `plan:` or `into:`");
+	return true;
+}
+
+/* The add-on that gets the data; NULL when it is not known yet. */
+static const char *target_name(struct heroku *heroku)
+{
+	if (value_get(heroku->step->with, "into"))
+		return lookup_field(heroku, "into");
+	return lookup_addon_name(heroku, lookup_field(heroku, "app"), "");
+}
 
 /* The published schema has numbers of transfers as text; a number is understood as well. */
 static int64_t number_of(const struct value *transfer)
@@ -60,6 +79,23 @@ static bool find_transfer(struct heroku *heroku, const char *name, const struct 
 	return true;
 }
 
+/* The newest transfer that was there before this run of the step; those after it are ours. Of a
+ * database that we made they all are. */
+static int64_t last_foreign(const struct step *step)
+{
+	return value_get_number(step->before, "last", -1);
+}
+
+static bool find_ours(struct heroku *heroku, const char *name, const struct value **transfer,
+                      struct error *err)
+{
+	if (!find_transfer(heroku, name, transfer, err))
+		return false;
+	if (*transfer && number_of(*transfer) <= last_foreign(heroku->step))
+		*transfer = NULL;
+	return true;
+}
+
 static bool is_finished(const struct value *transfer)
 {
 	return heroku_text_or_null(transfer, "finished_at") ||
@@ -84,37 +120,76 @@ static bool refuse_foreign(const char *name, const struct value *transfer, struc
 	            name, copied_at ? ", with a copy from " : "", copied_at ? copied_at : "");
 }
 
+/* It may lose what it holds only where it belongs to the app. */
+static bool check_owner(struct heroku *heroku, const char *name, const struct value *addon,
+                        struct error *err)
+{
+	const char *app = lookup_field(heroku, "app");
+	const char *owner = addon ? heroku_text(addon, "app.name", err) : NULL;
+
+	if (!addon)
+		return heroku->step->looking ||
+		       fail(err, ERROR_FAILED, "there is no add-on %s", name);
+	if (!owner)
+		return false;
+	return strcmp(owner, app) == 0 ||
+	       fail(err, ERROR_REFUSED, "the add-on %s belongs to %s, not to %s", name, owner, app);
+}
+
+static bool set_outputs(struct heroku *heroku, const char *name, struct error *err)
+{
+	struct value *source;
+
+	step_output_text(heroku->step, "addon", name);
+	step_output_text(heroku->step, "database", name);
+	if (!lookup_primary(heroku, lookup_field(heroku, "from_app"), &source, err))
+		return false;
+	if (heroku_text_or_null(source, "name"))
+		step_output_text(heroku->step, "source", heroku_text_or_null(source, "name"));
+	return true;
+}
+
 static bool observe(struct step *step, struct value *seen, struct error *err)
 {
 	struct heroku heroku;
 	struct value *app, *addon = NULL;
 	const struct value *transfer = NULL;
+	bool into = value_get(step->with, "into") != NULL;
 
 	if (!heroku_open(&heroku, step, err))
 		return false;
-	const char *name = lookup_addon_name(&heroku, lookup_field(&heroku, "app"), "");
+	const char *name = target_name(&heroku);
 	if (!lookup_app_needed(&heroku, lookup_field(&heroku, "app"), &app, err) ||
-	    (app && !lookup_addon(&heroku, name, &addon, err)) ||
+	    (app && name && !lookup_addon(&heroku, name, &addon, err)) ||
 	    (addon && !find_transfer(&heroku, name, &transfer, err)))
 		return false;
-	if (addon && !step->attempted && !step->was_done)
+	if (into && name && !check_owner(&heroku, name, addon, err))
+		return false;
+	if (addon && !into && !step->attempted && !step->was_done)
 		return refuse_foreign(name, transfer, err);
+	/* How old the data of an earlier copy is nobody knows: before this run they do not count.
+	 */
+	int64_t newest = transfer ? number_of(transfer) : -1;
+	bool ours = !into || (step->before && newest > last_foreign(step));
 	value_set_bool(step->arena, seen, "exists", addon != NULL);
-	value_set_bool(step->arena, seen, "copied", transfer && is_good(transfer));
-	step_output_text(step, "addon", name);
-	step_output_text(step, "database", name);
-	return true;
+	value_set_bool(step->arena, seen, "copied", ours && transfer && is_good(transfer));
+	if (into)
+		value_set_number(step->arena, seen, "last", newest);
+	return !name || set_outputs(&heroku, name, err);
 }
 
 static bool plan(struct step *step, const struct value *seen, struct changes *changes,
                  struct error *err)
 {
 	(void)err;
-	if (!value_get_bool(seen, "exists", false))
+	bool into = value_get(step->with, "into") != NULL;
+
+	if (!into && !value_get_bool(seen, "exists", false))
 		changes_add(changes, "addon", NULL, value_get(step->with, "plan"), NULL);
 	if (!value_get_bool(seen, "copied", false))
 		changes_add(changes, "data", NULL, value_get(step->with, "from_app"),
-		            "copied from there");
+		            into ? "copied from there; what it holds is lost"
+		                 : "copied from there");
 	return true;
 }
 
@@ -155,22 +230,6 @@ static bool refuse_credentials(struct heroku *heroku, const struct value *source
 	            (long long)count);
 }
 
-/* "postgres://user:password@host" as "postgres://host". */
-static char *without_passwords(struct arena *arena, const char *message)
-{
-	char *copy = arena_text(arena, message);
-
-	for (char *at = strstr(copy, "://"); at; at = strstr(at + 3, "://")) {
-		char *begin = at + 3, *end = begin + strcspn(begin, " /?#\"'");
-		char *sign = end;
-		while (sign > begin && *sign != '@')
-			sign--;
-		if (*sign == '@')
-			memmove(begin, sign + 1, strlen(sign + 1) + 1);
-	}
-	return copy;
-}
-
 /* A lost reply is looked up: *transfer is the newest one afterwards. */
 static bool start(struct heroku *heroku, const struct value *addon, const struct value **transfer,
                   struct error *err)
@@ -178,7 +237,7 @@ static bool start(struct heroku *heroku, const struct value *addon, const struct
 	struct value *source, *body = value_map(heroku->arena);
 	const char *from = lookup_field(heroku, "from_app"), *id = heroku_text(addon, "id", err);
 	const char *name = heroku_text_or_null(addon, "name");
-	int64_t last = *transfer ? number_of(*transfer) : -1;
+	int64_t last = *transfer ? number_of(*transfer) : last_foreign(heroku->step);
 
 	if (!id || !lookup_primary(heroku, from, &source, err))
 		return false;
@@ -234,7 +293,8 @@ static bool read_log_tail(struct heroku *heroku, const struct value *transfer, s
 		if (left++ < skip)
 			continue;
 		text_format(tail, "%s%s", tail->length ? " | " : "",
-		            without_passwords(heroku->arena, value_get_text(one, "message", "")));
+		            lookup_without_passwords(heroku->arena,
+		                                     value_get_text(one, "message", "")));
 	}
 	return true;
 }
@@ -283,7 +343,7 @@ static bool find_or_start(struct heroku *heroku, const struct value *addon,
 {
 	const char *name = heroku_text(addon, "name", err);
 
-	if (!name || !find_transfer(heroku, name, transfer, err))
+	if (!name || !find_ours(heroku, name, transfer, err))
 		return false;
 	if (*transfer && !is_finished(*transfer))
 		return true;
@@ -301,8 +361,10 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	(void)changes;
 	if (!heroku_open(&heroku, step, err))
 		return false;
-	const char *name = lookup_addon_name(&heroku, lookup_field(&heroku, "app"), "");
-	if (!create(&heroku, name, err) || !lookup_wait_addon(&heroku, name, &addon, err))
+	const char *name = target_name(&heroku);
+	if (!value_get(step->with, "into") && !create(&heroku, name, err))
+		return false;
+	if (!lookup_wait_addon(&heroku, name, &addon, err))
 		return false;
 	const char *id = heroku_text(addon, "id", err);
 	if (!id || !lookup_wait_database(&heroku, id, &database, err) ||
@@ -325,8 +387,9 @@ static bool revert(struct step *step, const struct value *before, struct error *
 
 	if (!heroku_open(&heroku, step, err))
 		return false;
-	const char *app = lookup_field(&heroku, "app");
-	const char *name = lookup_addon_name(&heroku, app, "");
+	const char *app = lookup_field(&heroku, "app"), *name = target_name(&heroku);
+	if (value_get(step->with, "into"))
+		step_note(step, "what %s held before the copy is lost", name);
 	if (value_get_bool(before, "exists", true))
 		return true;
 	enum heroku_outcome outcome = heroku_write(
@@ -337,12 +400,14 @@ static bool revert(struct step *step, const struct value *before, struct error *
 
 const struct step_module heroku_postgres_copy = {
 	.name = "heroku.postgres.copy",
-	.text = "Makes a database with a copy of the data of another app's.",
+	.text = "Copies the data of another app's database into a new one, or into one that is "
+		"emptied.",
 	.fields = fields,
 	.outputs = outputs,
 	.subjects = (const char *const[]){"heroku/addon/${addon}", NULL},
 	.reads = (const char *const[]){"heroku/app/${from_app}/database", NULL},
 	.touches = (const char *const[]){"heroku/app/${app}/addons", NULL},
+	.check = check,
 	.observe = observe,
 	.plan = plan,
 	.apply = apply,

@@ -15,6 +15,8 @@
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
 	{"database", FIELD_STRING, FIELD_REQUIRED, NULL, NULL, "The add-on name of the database."},
+	{"like", FIELD_APP, FIELD_EXISTS, NULL, NULL,
+         "Have a connection pool where this app has one; else one is only moved along."},
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };
@@ -92,13 +94,29 @@ static const char *holder_of(const struct value *list, const char *name)
 	return heroku_text_or_null(lookup_item(list, "name", name), "addon.name");
 }
 
+/* Whether the app in `like` has a pool before its DATABASE. */
+static bool wants_pool(struct heroku *heroku, bool *wanted, struct error *err)
+{
+	const char *like = lookup_field(heroku, "like");
+	struct value *list;
+
+	*wanted = false;
+	if (!like)
+		return true;
+	if (!lookup_attachments(heroku, like, &list, err))
+		return false;
+	*wanted = holder_of(list, POOL) != NULL;
+	return true;
+}
+
 static bool observe(struct step *step, struct value *seen, struct error *err)
 {
 	struct heroku heroku;
 	struct value *app, *list = NULL;
 	const struct value *open = NULL;
+	bool pooled;
 
-	if (!heroku_open(&heroku, step, err))
+	if (!heroku_open(&heroku, step, err) || !wants_pool(&heroku, &pooled, err))
 		return false;
 	const char *name = lookup_field(&heroku, "app"),
 		   *wanted = lookup_field(&heroku, "database");
@@ -113,6 +131,7 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 	          addon ? value_text(step->arena, addon) : value_null(step->arena));
 	if (pool)
 		value_set_text(step->arena, seen, "pool", pool);
+	value_set_bool(step->arena, seen, "pool_wanted", pooled);
 	value_set_text(step->arena, seen, "release",
 	               open ? value_get_text(open, "status", "") : "succeeded");
 	return true;
@@ -133,6 +152,8 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 		            "the release that attached " PRIMARY " is not in force");
 	if (pool && !value_equal(pool, wanted))
 		changes_add(changes, "pool", pool, wanted, "its connection pool moves along");
+	else if (!pool && value_get_bool(seen, "pool_wanted", false))
+		changes_add(changes, "pool", NULL, wanted, "a connection pool, as there is one");
 	return true;
 }
 
@@ -206,8 +227,8 @@ static bool check_ready(struct heroku *heroku, const char *name, struct error *e
 		name);
 }
 
-/* pool NULL: where the app has none, none is made. */
-static bool make_primary(struct heroku *heroku, const char *name, const char *pool,
+/* pool NULL: the pool stays as it is; an app without one gets one only when `pooled`. */
+static bool make_primary(struct heroku *heroku, const char *name, const char *pool, bool pooled,
                          struct error *err)
 {
 	struct value *list;
@@ -220,19 +241,22 @@ static bool make_primary(struct heroku *heroku, const char *name, const char *po
 		return false;
 	if (!holds && !attach(heroku, name, PRIMARY, err))
 		return false;
-	return !pool_holder || !pool || strcmp(pool_holder, pool) == 0 ||
+	if (!pool_holder && !pooled)
+		return true;
+	return !pool || (pool_holder && strcmp(pool_holder, pool) == 0) ||
 	       attach(heroku, pool, POOL, err);
 }
 
 static bool apply(struct step *step, const struct changes *changes, struct error *err)
 {
 	struct heroku heroku;
+	bool pooled;
 
 	(void)changes;
-	if (!heroku_open(&heroku, step, err))
+	if (!heroku_open(&heroku, step, err) || !wants_pool(&heroku, &pooled, err))
 		return false;
 	const char *name = lookup_field(&heroku, "database");
-	return check_ready(&heroku, name, err) && make_primary(&heroku, name, name, err) &&
+	return check_ready(&heroku, name, err) && make_primary(&heroku, name, name, pooled, err) &&
 	       wait_release(&heroku, err);
 }
 
@@ -263,9 +287,12 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		return false;
 	if (!app)
 		return true;
+	if (!value_get(before, "pool") && value_get_bool(before, "pool_wanted", false) &&
+	    !drop_attachment(&heroku, POOL, err))
+		return false;
 	if (!old)
 		return drop_attachment(&heroku, PRIMARY, err);
-	if (!make_primary(&heroku, old, value_get_text(before, "pool", NULL), err) ||
+	if (!make_primary(&heroku, old, value_get_text(before, "pool", NULL), false, err) ||
 	    !drop_attachment(&heroku, spare_name(&heroku), err))
 		return false;
 	/* The attachments are back. Others wait for the rest of the way back: it is told, no more.
@@ -284,6 +311,7 @@ const struct step_module heroku_postgres_promote = {
 		"one.",
 	.fields = fields,
 	.subjects = (const char *const[]){"heroku/app/${app}/database", NULL},
+	/* Not the app in `like`: when it is gone, what was promoted is still to be compared. */
 	.reads = (const char *const[]){"heroku/addon/${database}/following", NULL},
 	.observe = observe,
 	.plan = plan,

@@ -2,6 +2,7 @@
 /* heroku.release: the code that another app runs, as a release of this one. */
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
+#include "steps/heroku/reads.h"
 
 #include <string.h>
 
@@ -15,9 +16,8 @@ static const struct field fields[] = {
 	{0},
 };
 
-/* The newest good release with a slug; "" when there is none. */
-static bool read_slug(struct heroku *heroku, const char *app, const char **slug, int64_t *version,
-                      struct error *err)
+bool release_read_slug(struct heroku *heroku, const char *app, const char **slug, int64_t *version,
+                       struct error *err)
 {
 	struct value *list;
 	const char *path = heroku_path(heroku, "/apps/%s/releases", app);
@@ -37,6 +37,14 @@ static bool read_slug(struct heroku *heroku, const char *app, const char **slug,
 	return true;
 }
 
+bool release_is_image(const struct value *app)
+{
+	const char *stack = heroku_text_or_null(app, "stack.name");
+	const char *generation = heroku_text_or_null(app, "generation.name");
+	return (stack && (strcmp(stack, "container") == 0 || strncmp(stack, "cnb", 3) == 0)) ||
+	       (generation && strcmp(generation, "fir") == 0);
+}
+
 static bool refuse_images(struct heroku *heroku, const char *app, struct error *err)
 {
 	struct value *found;
@@ -45,12 +53,7 @@ static bool refuse_images(struct heroku *heroku, const char *app, struct error *
 		return false;
 	if (!found)
 		return fail(err, ERROR_FAILED, "there is no app %s", app);
-	const char *stack = heroku_text_or_null(found, "stack.name");
-	const char *generation = heroku_text_or_null(found, "generation.name");
-	bool images =
-		(stack && (strcmp(stack, "container") == 0 || strncmp(stack, "cnb", 3) == 0)) ||
-		(generation && strcmp(generation, "fir") == 0);
-	if (!images)
+	if (!release_is_image(found))
 		return true;
 	return fail(
 		err, ERROR_REFUSED,
@@ -70,8 +73,8 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 		return false;
 	const char *name = lookup_field(&heroku, "app"), *like = lookup_field(&heroku, "like");
 	if (!lookup_app_needed(&heroku, name, &app, err) || !refuse_images(&heroku, like, err) ||
-	    (app && !read_slug(&heroku, name, &now, &version, err)) ||
-	    !read_slug(&heroku, like, &wanted, &like_version, err))
+	    (app && !release_read_slug(&heroku, name, &now, &version, err)) ||
+	    !release_read_slug(&heroku, like, &wanted, &like_version, err))
 		return false;
 	if (!wanted[0])
 		return fail(err, ERROR_FAILED, "%s has no release with a slug to copy", like);
@@ -109,7 +112,7 @@ static bool release(struct heroku *heroku, const char *slug, const char *why, st
 		return false;
 	struct error unsure = *err;
 	if (!lookup_wait_release(heroku, app, heroku_text_or_null(made, "id"), err) ||
-	    !read_slug(heroku, app, &now, &version, err))
+	    !release_read_slug(heroku, app, &now, &version, err))
 		return false;
 	if (strcmp(now, slug) == 0)
 		return true;

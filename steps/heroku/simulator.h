@@ -13,9 +13,11 @@
  *  POST /_sim/seed         makes apps; answers 201 when all of it is there, databases included:
  *       {apps: [{name, region: "us", stack: "heroku-24", maintenance: false,
  *                buildpacks: [url], config: {K: V}, collaborators: [email], features: [name],
- *                drains: [url], pipeline: {stage: "production"}, domains: [hostname],
+ *                drains: [url], webhooks: [{url, include: ["api:release"], level: "notify"}],
+ *                pipeline: {stage: "production", review_apps: [branch]}, domains: [hostname],
  *                formation: {web: 1, worker: 1}, one_off: [command],
- *                addons: [{plan: "heroku-postgresql:standard-0", name, as: "DATABASE"}],
+ *                addons: [{plan: "heroku-postgresql:standard-0", name, as: "DATABASE", pool: true,
+ *                          credentials: [name], schedules: [{hour: 2, timezone: "UTC"}]}],
  *                slug: {commit, process_types: {web: "bin/web"}}}]}
  *       all but name may be left out; answer {apps: [{name, id, database_url, web_url}]};
  *       a process type `release` is a release phase: later releases are pending for a moment,

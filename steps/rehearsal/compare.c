@@ -3,17 +3,12 @@
 #include "steps/rehearsal/compare.h"
 #include "engine/base/error.h"
 #include "steps/postgres/client.h"
+#include "steps/postgres/count.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char tables_sql[] =
-	"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) "
-	"FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-	"WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' "
-	"ORDER BY 1";
 
 static PGresult *query(PGconn *connection, const char *sql, struct error *err)
 {
@@ -80,7 +75,7 @@ bool compare_databases(const char *first, const char *last, struct comparison *c
 {
 	PGconn *from = postgres_connect(first, err);
 	PGconn *to = from ? postgres_connect(last, err) : NULL;
-	PGresult *tables = to ? query(from, tables_sql, err) : NULL;
+	PGresult *tables = to ? query(from, postgres_tables_sql, err) : NULL;
 	bool fine = tables != NULL;
 
 	*comparison = (struct comparison){0};

@@ -127,6 +127,17 @@ static void read_certificate(struct surroundings *s, const struct plan_step *ste
 	s->key_secret = arena_text_n(arena, name, strcspn(name, "}"));
 }
 
+/* The source has a database like the one that takes its place. */
+static const char *database_plan(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->step_count; i++) {
+		const char *name = literal(value_get(plan->steps[i].with, "plan"));
+		if (name && strncmp(plan->steps[i].module->name, "heroku.postgres.", 16) == 0)
+			return name;
+	}
+	return "heroku-postgresql:standard-0";
+}
+
 static const char *other_region(const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->step_count; i++) {
@@ -144,6 +155,7 @@ void surroundings_read(struct surroundings *s, const struct plan *plan, struct a
 		.domains = value_list(arena),
 		.repositories = value_map(arena),
 		.region = other_region(plan),
+		.database_plan = database_plan(plan),
 	};
 	for (size_t i = 0; i < plan->step_count; i++) {
 		read_apps(s, plan, &plan->steps[i], arena);
@@ -176,20 +188,46 @@ static struct value *pairs(struct arena *arena, const char *const (*list)[2])
 	return value;
 }
 
-static struct value *addons(struct arena *arena)
+/* One every night. */
+static struct value *schedules(struct arena *arena)
 {
-	static const char *const plans[][2] = {{"heroku-postgresql:standard-0", "DATABASE"},
-	                                       {"heroku-redis:mini", "REDIS"},
-	                                       {"scheduler:standard", "SCHEDULER"},
-	                                       {"papertrail:choklad", "PAPERTRAIL"}};
+	struct value *list = value_list(arena), *schedule = value_map(arena);
+
+	value_set_number(arena, schedule, "hour", 2);
+	value_set_text(arena, schedule, "timezone", "UTC");
+	value_set_text(arena, schedule, "schedule_name", "DATABASE_URL");
+	value_add(list, schedule);
+	return list;
+}
+
+static struct value *addons(const struct surroundings *s, struct arena *arena)
+{
+	const char *const plans[][2] = {{s->database_plan, "DATABASE"},
+	                                {"heroku-redis:mini", "REDIS"},
+	                                {"scheduler:standard", "SCHEDULER"},
+	                                {"papertrail:choklad", "PAPERTRAIL"}};
 	struct value *list = value_list(arena);
 
 	for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
 		struct value *addon = value_map(arena);
 		value_set_text(arena, addon, "plan", plans[i][0]);
 		value_set_text(arena, addon, "as", plans[i][1]);
+		if (i == 0)
+			value_set(arena, addon, "schedules", schedules(arena));
 		value_add(list, addon);
 	}
+	return list;
+}
+
+static struct value *webhooks(struct arena *arena)
+{
+	static const char *const entities[] = {"api:release", NULL};
+	struct value *list = value_list(arena), *webhook = value_map(arena);
+
+	value_set_text(arena, webhook, "url", "https://hooks.example.com/releases");
+	value_set_text(arena, webhook, "level", "notify");
+	value_set(arena, webhook, "include", texts(arena, entities));
+	value_add(list, webhook);
 	return list;
 }
 
@@ -218,11 +256,12 @@ static struct value *seed_app(const struct surroundings *s, const char *name, st
 	value_set(arena, app, "config", pairs(arena, config));
 	value_set(arena, app, "collaborators", texts(arena, people));
 	value_set(arena, app, "drains", texts(arena, drains));
+	value_set(arena, app, "webhooks", webhooks(arena));
 	value_set(arena, app, "pipeline", pipeline);
 	value_set(arena, app, "one_off", texts(arena, tasks));
 	value_set(arena, app, "formation", formation);
 	value_set(arena, app, "slug", slug);
-	value_set(arena, app, "addons", addons(arena));
+	value_set(arena, app, "addons", addons(s, arena));
 	if (s->app && strcmp(s->app, name) == 0)
 		value_set(arena, app, "domains", value_copy(arena, s->domains));
 	return app;

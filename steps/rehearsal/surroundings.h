@@ -12,6 +12,7 @@ struct surroundings {
 	struct value *repositories; /* MAP path -> MAP remote -> URL */
 	const char *app;            /* the one that has the domains and the users; NULL */
 	const char *region;         /* where the apps run: not where the plan makes one */
+	const char *database_plan;  /* of the database of the apps */
 	const char *key_secret;     /* the secret that is the key of the certificate; NULL */
 };
 

@@ -17,6 +17,8 @@ from place import Place, check, differences, region
 
 DATABASE = {"plan": "heroku-postgresql:standard-0", "as": "DATABASE"}
 CODE = {"commit": "abc", "process_types": {"web": "bin/web", "worker": "bin/worker"}}
+HOOK = {"url": "https://hooks.example.com/releases", "include": ["api:release"], "level": "notify"}
+NIGHTLY = {"hour": 2, "timezone": "UTC", "schedule_name": "DATABASE_URL"}
 NO_RETURN = "Held to its contract; it cannot be undone."
 
 
@@ -88,6 +90,11 @@ def name_is_taken(place, names):
     place.call("POST", "/addon-attachments", {"addon": f"{names[1]}-cache", "app": names[1], "name": "SHARED"})
 
 
+def one_more_var(place, names):
+    """The old app has a config var that was not carried over."""
+    place.call("PATCH", f"/apps/{names[0]}/config-vars", {"MORE": "1"})
+
+
 def plan_is_gone(place, names):
     """An add-on that is not offered where the app shall go."""
     place.call("POST", f"/apps/{names[0]}/addons", {"plan": "komrade:test"})
@@ -121,6 +128,12 @@ TABLE = {
     "heroku.features": Row("  it: {uses: heroku.features, with: {app: NEW, like: OLD}}\n",
                            seed=two({"features": ["http-session-affinity"], "pipeline": {"stage": "production"},
                                      "drains": ["syslog+tls://logs.example.com:6514"]})),
+    "heroku.webhooks": Row("  it: {uses: heroku.webhooks, with: {app: NEW, like: OLD}}\n",
+                           seed=two({"webhooks": [HOOK, {**HOOK, "level": "sync"}]}, {"webhooks": [HOOK]})),
+    "heroku.inventory": Row("  it: {uses: heroku.inventory, with: {app: NEW, like: OLD, accept: [formation]}}\n",
+                            seed=two({"config": {"RACK_ENV": "production"}, "webhooks": [HOOK]},
+                                     {"config": {"RACK_ENV": "production"}, "webhooks": [HOOK]}),
+                            reads=True, broken=one_more_var),
     "heroku.certificate": Row("  it: {uses: heroku.certificate, with: {app: OLD,"
                               " chain: {file: server.crt}, key: \"${secrets.tls}\"}}\n",
                               seed=one()),
@@ -134,6 +147,11 @@ TABLE = {
     "heroku.postgres.copy": Row("  it: {uses: heroku.postgres.copy, with: {from_app: OLD, app: NEW,"
                                 " plan: \"heroku-postgresql:standard-0\"}}\n", seed=two({"addons": [DATABASE]}),
                                 adopts="this run did not make it"),
+    "heroku.postgres.schedules": Row("  it: {uses: heroku.postgres.schedules, with: {from_app: OLD,"
+                                     " database: NEW-db}}\n",
+                                     seed=lambda a, b: two({"addons": [{**DATABASE, "schedules": [NIGHTLY]}]},
+                                                           {"addons": [{**DATABASE, "name": b + "-db", "schedules":
+                                                                        [{**NIGHTLY, "hour": 9}]}]})(a, b)),
     "heroku.maintenance": Row("  it: {uses: heroku.maintenance, with: {app: OLD, enabled: true}}\n", seed=one()),
     "heroku.formation": Row("  it: {uses: heroku.formation, with: {app: OLD, scale: {all: 0}}}\n",
                             seed=one(slug=CODE, formation={"web": 2, "worker": 1})),

@@ -4,11 +4,10 @@ there now, so that it can be compared: `place.state(apps)`, and what was done to
 import os
 import re
 import sys
-import urllib.error
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "region"))
 import region  # noqa: E402
-from region import World, check, run_quiet  # noqa: E402
+from region import Refused, World, check, run_quiet  # noqa: E402
 
 HEAD = """\
 plan: 1
@@ -84,11 +83,11 @@ class Place(World):
         """Everything that a module governs, without ids and times; None where there is no such app."""
         try:
             about = self.call("GET", f"/apps/{name}")
-        except urllib.error.HTTPError:
+        except Refused:
             return None
         try:
             stage = self.call("GET", f"/apps/{name}/pipeline-couplings")["stage"]
-        except urllib.error.HTTPError:
+        except Refused:
             stage = None
         attachments = self.call("GET", f"/apps/{name}/addon-attachments")
         owned = {one["name"] for one in attachments}
@@ -105,6 +104,8 @@ class Place(World):
             "people": self.list_of(name, "collaborators", "user.email"),
             "features": sorted(one["name"] for one in self.call("GET", f"/apps/{name}/features") if one["enabled"]),
             "drains": self.list_of(name, "log-drains", "url"),
+            "webhooks": sorted(f"{one['url']} {one['level']}" for one in self.call("GET", f"/apps/{name}/webhooks")),
+            "schedules": {one["name"]: self.schedules(one["addon"]["id"]) for one in attachments},
             "domains": [host for host in self.list_of(name, "domains", "hostname") if "herokuapp" not in host],
             "endpoints": self.list_of(name, "sni-endpoints", "ssl_cert.cert_domains"),
             "addons": self.list_of(name, "addons", "plan.name"),
@@ -127,13 +128,20 @@ class Place(World):
                     if one["addon_service"]["name"] == "heroku-postgresql":
                         self.call("GET", f"/client/v11/databases/{one['id']}")
             return True
-        except urllib.error.HTTPError:
+        except Refused:
             return False
+
+    def schedules(self, addon):
+        try:
+            return [(one["name"], one["hour"]) for one in self.call("GET", f"/client/v11/databases/{addon}/"
+                                                                    "transfer-schedules")]
+        except Refused:
+            return []
 
     def follows(self, addon):
         try:
             return bool(self.call("GET", f"/client/v11/databases/{addon}").get("following"))
-        except urllib.error.HTTPError:
+        except Refused:
             return False
 
 

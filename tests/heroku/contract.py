@@ -40,6 +40,7 @@ MOVE = HEAD + """\
   config: {uses: heroku.config, with: {app: "${steps.create.app}", like: sourceapp}}
   people: {uses: heroku.collaborators, with: {app: "${steps.create.app}", like: sourceapp}}
   features: {uses: heroku.features, with: {app: "${steps.create.app}", like: sourceapp}}
+  webhooks: {uses: heroku.webhooks, with: {app: "${steps.create.app}", like: sourceapp}}
   addons: {uses: heroku.addons, with: {app: "${steps.create.app}", like: sourceapp, except: [heroku-postgresql]}}
   copy: {uses: heroku.postgres.copy,
          with: {from_app: sourceapp, app: "${steps.create.app}", plan: "heroku-postgresql:standard-0"}}
@@ -47,9 +48,12 @@ MOVE = HEAD + """\
             with: {app: "${steps.create.app}", like: sourceapp}}
   certificate: {uses: heroku.certificate,
                 with: {app: "${steps.create.app}", chain: {file: server.crt}, key: "${secrets.key}"}}
+  inventory: {uses: heroku.inventory, needs: [release, people, features, webhooks, certificate],
+              with: {app: "${steps.create.app}", like: sourceapp, accept: [attachment, credential],
+                     later: {data: follower, schedule: schedules, formation: scale, domain: domain}}}
   follower: {uses: heroku.postgres.follower, needs: [copy],
              with: {leader_app: sourceapp, app: "${steps.create.app}", plan: "heroku-postgresql:standard-0"}}
-  close: {uses: heroku.maintenance, needs: [release, people, features, certificate, follower],
+  close: {uses: heroku.maintenance, needs: [inventory, follower],
           with: {app: sourceapp, enabled: true},
           preconditions: [{check: heroku.postgres.lag, of: "${steps.follower.database}", below: 200 commits}]}
   stop: {uses: heroku.formation, needs: [close], with: {app: sourceapp, scale: {all: 0}, stop_one_off: true}}
@@ -57,8 +61,10 @@ MOVE = HEAD + """\
              preconditions: [{check: heroku.postgres.lag, of: "${steps.follower.database}", equals: 0 commits}],
              rollback: {nothing: The next apply makes a new follower.}}
   promote: {uses: heroku.postgres.promote, needs: [unfollow],
-            with: {app: "${steps.create.app}", database: "${steps.follower.database}"},
+            with: {app: "${steps.create.app}", database: "${steps.follower.database}", like: sourceapp},
             postconditions: [{check: postgres.writable, of: "${steps.follower.database}", equals: true}]}
+  schedules: {uses: heroku.postgres.schedules, needs: [promote],
+              with: {from_app: sourceapp, database: "${steps.follower.database}"}}
   scale: {uses: heroku.formation, needs: [promote], with: {app: "${steps.create.app}", like: "${steps.stop.before}"},
           postconditions: [{check: heroku.dynos_up, of: "${steps.create.app}", equals: all, within: 1m}]}
   domain: {uses: heroku.domain, needs: [scale],
@@ -101,9 +107,11 @@ SEED = {"apps": [{
     "buildpacks": ["https://github.com/heroku/heroku-buildpack-ruby"],
     "config": {"RACK_ENV": "production", "SECRET_KEY": "canary-value"},
     "collaborators": ["ann@example.com"], "features": ["preboot"], "drains": ["syslog+tls://logs.example.com:6514"],
-    "pipeline": {"stage": "production"}, "domains": ["www.example.com"], "formation": {"web": 2, "worker": 1},
+    "pipeline": {"stage": "production", "review_apps": ["fix-login"]}, "domains": ["www.example.com"], "formation": {"web": 2, "worker": 1},
     "one_off": ["rake task"],
-    "addons": [{"plan": "heroku-postgresql:standard-0", "name": "leader"}, {"plan": "heroku-redis:mini"}],
+    "webhooks": [{"url": "https://hooks.example.com/canary-value", "include": ["api:release"], "level": "notify"}],
+    "addons": [{"plan": "heroku-postgresql:standard-0", "name": "leader", "pool": True,
+                "schedules": [{"hour": 2, "timezone": "UTC"}]}, {"plan": "heroku-redis:mini"}],
     "slug": {"commit": "abc", "process_types": {"web": "bin/web", "worker": "bin/worker"}}},
     {"name": "flakyapp", "slug": {"process_types": {"web": "bin/web", "release": "false"}}},
     {"name": "otherapp", "addons": [{"plan": "papertrail:choklad", "name": "shared-logs"}]}]}

@@ -30,6 +30,9 @@ DATABASE = {
 }
 # Bodies that the official CLI sends and the captured examples lack.
 DATA_BODIES = {
+    "POST /client/v11/databases/:name/transfer-schedules": {
+        "type": "object", "required": ["hour", "timezone"],
+        "properties": {"hour": {"type": "integer"}, "timezone": TEXT, "schedule_name": TEXT}},
     "POST /client/v11/databases/:name/restores": {
         "type": "object", "required": ["backup_url"],
         "properties": {"backup_url": TEXT, "extensions": {"type": "array", "items": TEXT}}},

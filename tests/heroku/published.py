@@ -189,7 +189,7 @@ class Data:
         extra = next((fields for end, fields in known if re.search(end, route)), {})
         answers = {int(status): self.validator(widen(loosen(schema), extra) if schema and extra else loosen(schema))
                    for status, schema in entry["responses"].items()}
-        asked = entry["request"] or body
+        asked = body or entry["request"]
         request = self.validator(loosen(asked)) if asked else None
         return Link(route, method, parts, request, answers)
 

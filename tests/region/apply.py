@@ -32,6 +32,30 @@ def the_target_is_like_the_source(world):
     plans = sorted(one["plan"]["name"] for one in world.call("GET", "/apps/targetapp/addons"))
     check(plans == ["heroku-postgresql:standard-0", "heroku-redis:mini", "scheduler:standard"], plans)
     check(world.formation("targetapp") == {"web": 1, "worker": 1}, world.formation("targetapp"))
+    hooks = [(one["url"], one["level"]) for one in world.call("GET", "/apps/targetapp/webhooks")]
+    check(hooks == [("https://hooks.example.com/canary-value", "notify")], hooks)
+    attached = {one["name"]: one for one in world.call("GET", "/apps/targetapp/addon-attachments")}
+    pool = attached["DATABASE_CONNECTION_POOL"]
+    check(pool["addon"] == attached["DATABASE"]["addon"] and pool["namespace"] == "connection-pooling:default", pool)
+    schedules = world.call("GET", f"/client/v11/databases/{pool['addon']['id']}/transfer-schedules")
+    check([(one["name"], one["hour"], one["timezone"]) for one in schedules] == [("DATABASE_URL", 2, "UTC")], schedules)
+
+
+def the_inventory_is_taken(world):
+    """What stays behind stops the plan, by name, until it is accepted; what came along is told."""
+    output = world.apply(3)
+    check("not carried over: config:REPORTS_URL (it points at the same place as DATABASE_" in output, output)
+    check("accept: [\"config:REPORTS_URL\"]" in output, output)
+    world.edit_plan("accept: []", "accept: [\"config:REPORTS_URL\"]")
+    output = world.run(2, "diff", "--detailed-exitcode", world.file)
+    check("config:REPORTS_URL       not carried" in output and "accepted)" in output, output)
+    world.apply(4, "--amend")
+    journal = world.run(0, "journal", "--json", world.file)
+    for line in ("copied: config:LANG, config:RACK_ENV, config:SECRET_KEY", "later: domain:www.example.com: by the step move-domain",
+                 "later: attachment:DATABASE_CONNECTION_POOL: by the step promote",
+                 "manual: jobs:source-jobs: Scheduler has no API", "review-app:fix-login: it belongs to the pipeline",
+                 "not carried: config:REPORTS_URL: it points at the same place"):
+        check(line in journal, f"{line!r} is not in the journal\n{journal}")
 
 
 def the_domain_leads_to_the_target(world):
@@ -62,10 +86,12 @@ def nothing_is_lost(world, users):
 
 def carried_out(world, users):
     """Up to the last approval; each person's yes is waited for by name."""
+    world.edit_plan("accept: [\"config:REPORTS_URL\"]", "accept: []")
     output = world.apply(4)
     check("copy-scheduler: it waits for 0 of 1 approvals" in output, output)
     check(world.call("GET", "/apps/targetapp")["region"]["name"] == "eu", "the fork")
     world.approve("copy-scheduler")
+    the_inventory_is_taken(world)
     output = world.apply(4)
     check("stop-traffic: it waits for 0 of 1 approvals: Users see the maintenance page" in output, output)
     check(not world.maintenance("sourceapp") and world.maintenance("targetapp"), "maintenance")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the scenarios share: a world for plans/region-migration.yaml, and the plan against it.
+"""What the scenarios share: a world for the plans of a region migration, and one of them against it.
 
 The world is a simulated Heroku with real databases (`plan sandbox`), a real name server (Knot DNS), a git
 repository and a certificate, all on loopback. The plan is the one people start from, changed only by
@@ -30,9 +30,12 @@ SEED = {"apps": [{
                    "https://github.com/heroku/heroku-buildpack-ruby"],
     "config": {"RACK_ENV": "production", "SECRET_KEY": "canary-value", "LANG": "en_US.UTF-8"},
     "collaborators": ["ann@example.com"], "features": ["http-session-affinity"],
-    "drains": ["syslog+tls://logs.example.com:6514"], "pipeline": {"stage": "production"},
+    "drains": ["syslog+tls://logs.example.com:6514"],
+    "webhooks": [{"url": "https://hooks.example.com/canary-value", "include": ["api:release"], "level": "notify"}],
+    "pipeline": {"stage": "production", "review_apps": ["fix-login"]},
     "domains": ["www.example.com"], "formation": {"web": 1, "worker": 1},
-    "addons": [{"plan": "heroku-postgresql:standard-0", "name": "source-db", "as": "DATABASE"},
+    "addons": [{"plan": "heroku-postgresql:standard-0", "name": "source-db", "as": "DATABASE", "pool": True,
+                "schedules": [{"hour": 2, "timezone": "UTC"}]},
                {"plan": "scheduler:standard", "name": "source-jobs"},
                {"plan": "heroku-redis:mini", "name": "source-redis"}],
     "slug": {"commit": "abc", "process_types": {"web": "bin/web", "worker": "bin/worker"}}}]}
@@ -45,12 +48,15 @@ SUBSTITUTIONS = [
      "    ca_file: %(directory)s/secrets/server.crt\n    connect_to: \":443:127.0.0.1:%(tls)d\"\n", 1),
     ("backoff: 2s to 60s", "backoff: 100ms to 500ms", 1),
     ("backoff: 2s to 10s", "backoff: 100ms to 500ms", 1),
-    ("stable_for: 30s", "stable_for: 1s", 1),
-    ("stable_for: 5s", "stable_for: 1s", 1),
     ("ttl: 60s", "ttl: 1s", 2),
     ("at_least: 24h", "at_least: 1s", 1),
     ("at_least: 7d", "at_least: 1s", 1),
+    ("accept: []", "accept: [\"config:REPORTS_URL\"]", 1),
 ]
+OF_ONE_PLAN = {
+    "region-migration": [("stable_for: 30s", "stable_for: 1s", 1), ("stable_for: 5s", "stable_for: 1s", 1)],
+    "region-migration-backup": [("backoff: 5s to 60s", "backoff: 100ms to 500ms", 1)],
+}
 
 KNOT = """\
 server:
@@ -82,6 +88,10 @@ example.com. 3600 IN NS ns.example.com.
 ns.example.com. 3600 IN A 127.0.0.1
 www.example.com. 2 IN CNAME %s.
 """
+
+
+class Refused(AssertionError):
+    """The simulated Heroku said no, and nobody expected it."""
 
 
 def check(truth, text):
@@ -141,12 +151,13 @@ def other_person():
 class World:
     """One Heroku, one zone, one repository, one copy of the plan. Use with `with`."""
 
-    def __init__(self, plan, seed=SEED):
+    def __init__(self, plan, seed=SEED, migration="region-migration"):
         self.plan = plan
+        self.migration = migration
         self.seed = seed
         self.processes = []
         self.directory = tempfile.mkdtemp(prefix="plan-region-")
-        self.file = os.path.join(self.directory, "region-migration.yaml")
+        self.file = os.path.join(self.directory, f"{migration}.yaml")
 
     def __enter__(self):
         try:
@@ -226,10 +237,10 @@ class World:
             run_quiet("git", "-C", self.directory, *command)
 
     def write_plan(self):
-        with open(os.path.join(SOURCE, "plans", "region-migration.yaml")) as plan:
+        with open(os.path.join(SOURCE, "plans", f"{self.migration}.yaml")) as plan:
             text = plan.read()
         places = {"url": self.url, "dns": self.dns, "tls": self.tls, "directory": self.directory}
-        for old, new, count in SUBSTITUTIONS:
+        for old, new, count in SUBSTITUTIONS + OF_ONE_PLAN[self.migration]:
             check(text.count(old) == count, f"the plan has {old!r} {text.count(old)} times, not {count}")
             text = text.replace(old, new % places if "%(" in new else new)
         with open(self.file, "w") as out:
@@ -254,8 +265,7 @@ class World:
                 text = answer.read()
                 return json.loads(text) if text else None
         except urllib.error.HTTPError as refusal:
-            refusal.msg = f"{refusal.msg}: {method} {path}: {refusal.read()}"
-            raise
+            raise Refused(f"{method} {path}: {refusal.code} {refusal.read()}") from refusal
 
     def fault(self, action, method, path, when="before", nth=None):
         body = {"action": action, "method": method, "path": path, "when": when}

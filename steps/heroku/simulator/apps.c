@@ -143,7 +143,7 @@ static void forget_all_of(struct world *world, const json_t *app)
 {
 	static const char *const owned[] = {"attachments", "formation",     "dynos",    "releases",
 	                                    "slugs",       "collaborators", "features", "drains",
-	                                    "couplings",   "snis",          "domains"};
+	                                    "webhooks",    "couplings",     "snis",     "domains"};
 
 	for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) {
 		json_t *all = world_list(world, owned[k]);

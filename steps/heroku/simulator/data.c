@@ -79,7 +79,7 @@ static json_t *shown(struct world *world, const json_t *addon)
 	measure(world, addon, "SELECT pg_database_size(current_database())", bytes, sizeof bytes);
 	measure(world, addon, "SHOW server_version", version, sizeof version);
 	json_t *database = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:i, s:b, "
+		"{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:I, s:b, "
 		"s:b, s:b, s:o}",
 		"addon_id", text_of(addon, "id"), "name", text_of(addon, "name"),
 		"heroku_resource_id", text_of(addon, "name"), "created_at",
@@ -88,9 +88,10 @@ static json_t *shown(struct world *world, const json_t *addon)
 		cluster->scratch.user, "database_password", cluster->scratch.password,
 		"resource_url", text_of(addon, "_url"), "num_bytes", (json_int_t)atoll(bytes),
 		"postgres_version", version, "available_for_ingress", 1, "waiting?",
-		json_is_true(json_object_get(addon, "_unfollowing")), "credentials", 1,
-		"hot_standby?", 0, "standalone?", leader == NULL, "is_in_recovery", leader != NULL,
-		"info", info_of(world, addon, leader));
+		json_is_true(json_object_get(addon, "_unfollowing")), "credentials",
+		(json_int_t)credentials_count(addon), "hot_standby?", 0, "standalone?",
+		leader == NULL, "is_in_recovery", leader != NULL, "info",
+		info_of(world, addon, leader));
 	json_object_set_new(database, "leader",
 	                    leader ? json_pack("{s:s, s:s}", "addon_id", text_of(leader, "id"),
 	                                       "name", text_of(leader, "name"))

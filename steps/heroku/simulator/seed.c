@@ -2,7 +2,22 @@
 /* Apps that are there before a plan begins. */
 #include "steps/heroku/simulator/world.h"
 
+#include <stdio.h>
 #include <string.h>
+
+static void seed_pipeline(struct world *world, const json_t *app, const json_t *asked)
+{
+	json_t *coupling = world_add(world, "couplings",
+	                             json_pack("{s:{s:s}, s:o, s:o, s:{s:o}, s:s, s:o}", "app",
+	                                       "id", text_of(app, "id"), "created_at", new_time(),
+	                                       "id", new_id(), "pipeline", "id", new_id(), "stage",
+	                                       text_of(asked, "stage"), "updated_at", new_time()));
+	json_t *branch;
+	size_t i;
+
+	json_array_foreach(json_object_get(asked, "review_apps"), i, branch)
+		review_app_make(world, coupling, json_string_value(branch));
+}
 
 static void seed_settings(struct world *world, json_t *app, const json_t *asked)
 {
@@ -21,12 +36,10 @@ static void seed_settings(struct world *world, json_t *app, const json_t *asked)
 		drain_make(world, app, json_string_value(item));
 	json_array_foreach(json_object_get(asked, "domains"), i, item)
 		domain_make(world, app, json_string_value(item));
+	json_array_foreach(json_object_get(asked, "webhooks"), i, item)
+		webhook_make(world, app, item);
 	if (json_object_get(asked, "pipeline"))
-		world_add(world, "couplings",
-		          json_pack("{s:{s:s}, s:o, s:o, s:{s:o}, s:s, s:o}", "app", "id",
-		                    text_of(app, "id"), "created_at", new_time(), "id", new_id(),
-		                    "pipeline", "id", new_id(), "stage",
-		                    text_of(asked, "pipeline.stage"), "updated_at", new_time()));
+		seed_pipeline(world, app, json_object_get(asked, "pipeline"));
 	json_object_set_new(app, "maintenance",
 	                    json_boolean(json_is_true(json_object_get(asked, "maintenance"))));
 }
@@ -44,6 +57,35 @@ static void seed_processes(struct world *world, json_t *app, const json_t *asked
 		formation_set(world, app, type, json_integer_value(item));
 	json_array_foreach(json_object_get(asked, "one_off"), i, item)
 		dyno_make(world, app, "run", (int)i + 1, json_string_value(item));
+}
+
+/* A pool or another credential is the same add-on, attached in a namespace. */
+static void attach_as(struct world *world, const json_t *app, const json_t *addon, const char *name,
+                      const char *namespace)
+{
+	json_object_set_new(attachment_make(world, addon, app, name), "namespace",
+	                    json_string(namespace));
+}
+
+static void seed_addon(struct world *world, const json_t *app, json_t *addon, const json_t *asked)
+{
+	char name[96], namespace[96];
+	json_t *item;
+	size_t i;
+
+	json_object_set_new(addon, "_credentials", json_array());
+	if (json_is_true(json_object_get(asked, "pool")))
+		attach_as(world, app, addon, "DATABASE_CONNECTION_POOL",
+		          "connection-pooling:default");
+	json_array_foreach(json_object_get(asked, "credentials"), i, item)
+	{
+		json_array_append(json_object_get(addon, "_credentials"), item);
+		snprintf(name, sizeof name, "CREDENTIAL_%d", (int)i + 1);
+		snprintf(namespace, sizeof namespace, "credential:%s", json_string_value(item));
+		attach_as(world, app, addon, name, namespace);
+	}
+	json_array_foreach(json_object_get(asked, "schedules"), i, item)
+		schedule_make(world, addon, item);
 }
 
 bool seed_app(struct call *call, const json_t *asked)
@@ -72,10 +114,11 @@ bool seed_app(struct call *call, const json_t *asked)
 		if (*text_of(item, "as"))
 			json_object_set_new(wanted, "attachment",
 			                    json_pack("{s:s}", "name", text_of(item, "as")));
-		bool made = addon_make(call, app, wanted) != NULL;
+		json_t *addon = addon_make(call, app, wanted);
 		json_decref(wanted);
-		if (!made)
+		if (!addon)
 			return false;
+		seed_addon(world, app, addon, item);
 	}
 	return true;
 }

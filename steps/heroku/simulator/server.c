@@ -17,9 +17,10 @@ struct upload {
 enum { BODY_MOST = 4 * 1024 * 1024, PAGE = 200, POOL = 4500, REFILL_A_MINUTE = 75 };
 
 static const struct route *const tables[] = {
-	account_routes, app_routes,      config_routes,  addon_routes,  attachment_routes,
-	dyno_routes,    release_routes,  setting_routes, domain_routes, certificate_routes,
-	data_routes,    transfer_routes, team_routes,    log_routes,    control_routes,
+	account_routes, app_routes,      config_routes,   addon_routes,   attachment_routes,
+	dyno_routes,    release_routes,  setting_routes,  domain_routes,  certificate_routes,
+	data_routes,    transfer_routes, schedule_routes, webhook_routes, team_routes,
+	log_routes,     control_routes,
 };
 
 /* Fills part[]; they must be freed. */
@@ -94,7 +95,7 @@ static bool may_ask(struct call *call)
 		refuse(call, 401, "unauthorized", "Invalid credentials provided.");
 		return false;
 	}
-	if (strncmp(call->path, "/client/", 8) != 0 &&
+	if (strncmp(call->path, "/client/", 8) != 0 && strncmp(call->path, "/postgres/", 10) != 0 &&
 	    !strstr(header(call, "Accept"), "version=3")) {
 		refuse(call, 406, "not_acceptable",
 		       "Ask for application/vnd.heroku+json; version=3.");

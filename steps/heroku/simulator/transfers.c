@@ -225,6 +225,22 @@ static const char *option_of(const PQconninfoOption *options, const char *keywor
 	return strcmp(keyword, "port") == 0 ? "5432" : "";
 }
 
+/* What gets the data loses all it had, also what the data has not. */
+static bool empty(const char *url, struct error *err)
+{
+	PGconn *connection = PQconnectdb(url);
+	PGresult *result =
+		PQexec(connection, "SET client_min_messages = warning; SET lock_timeout = '30s'; "
+	                           "DROP SCHEMA IF EXISTS public CASCADE; "
+	                           "CREATE SCHEMA public");
+	bool good = PQresultStatus(result) == PGRES_COMMAND_OK ||
+	            fail(err, ERROR_FAILED, "empty the target: %.200s", PQerrorMessage(connection));
+
+	PQclear(result);
+	PQfinish(connection);
+	return good;
+}
+
 /* Of the database at that URL into the file, or back. */
 static bool dump_or_restore(struct running *running, const char *url, bool restoring,
                             struct error *err)
@@ -316,7 +332,7 @@ void transfer_run(struct world *world, const char *uuid)
 	                    json_integer(size_of_source(world, from, file)));
 	pthread_mutex_unlock(&world->lock);
 	bool good = (!*from || dump_or_restore(&running, from, false, &err)) &&
-	            (!*to || dump_or_restore(&running, to, true, &err));
+	            (!*to || (empty(to, &err) && dump_or_restore(&running, to, true, &err)));
 	watch(&running);
 	pthread_mutex_lock(&world->lock);
 	transfer = world_find_by(world, "transfers", "uuid", uuid);

@@ -73,8 +73,8 @@ struct route {
 /* Tables that end with {0}, one a resource. */
 extern const struct route account_routes[], app_routes[], config_routes[], addon_routes[],
 	attachment_routes[], dyno_routes[], release_routes[], setting_routes[], domain_routes[],
-	certificate_routes[], data_routes[], transfer_routes[], team_routes[], log_routes[],
-	control_routes[];
+	certificate_routes[], data_routes[], transfer_routes[], schedule_routes[], webhook_routes[],
+	team_routes[], log_routes[], control_routes[];
 
 /* ---- state ---- */
 
@@ -129,6 +129,8 @@ json_t *domain_make(struct world *world, const json_t *app, const char *hostname
 json_t *collaborator_make(struct world *world, const json_t *app, const char *email);
 json_t *drain_make(struct world *world, const json_t *app, const char *url);
 json_t *feature_make(struct world *world, const json_t *app, const char *name, bool enabled);
+json_t *webhook_make(struct world *world, const json_t *app, const json_t *asked);
+json_t *review_app_make(struct world *world, const json_t *coupling, const char *branch);
 void buildpacks_set(json_t *app, const json_t *urls);
 json_t *formation_set(struct world *world, const json_t *app, const char *type, int64_t quantity);
 int64_t formation_quantity(struct world *world, const json_t *app, const char *type);
@@ -161,6 +163,8 @@ int64_t cluster_behind(struct world *world, const json_t *addon); /* commits; -1
 
 /* The database add-on of part[0], once the Data API knows it; NULL with 404 answered. */
 json_t *database_of(struct call *call);
+json_t *schedule_make(struct world *world, const json_t *addon, const json_t *asked);
+int64_t credentials_count(const json_t *addon); /* the default one is there always */
 void transfer_run(struct world *world, const char *uuid);
 void release_settle(struct world *world, const char *id);
 

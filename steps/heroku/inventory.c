@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* heroku.inventory: what of an app was carried over to another one, what a person has to do, and
+ * what is left behind, and why. It stops the plan at what is left behind unexpectedly. */
+#include "steps/heroku/inventory.h"
+#include "engine/base/nearest.h"
+#include "engine/base/text.h"
+#include "steps/heroku/modules.h"
+
+#include <string.h>
+
+static const struct field fields[] = {
+	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The new app."},
+	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
+         "The app that has what it shall have."},
+	{"later", FIELD_STEP, FIELD_MAP, NULL, NULL,
+         "What a later step of the plan carries over: `domain: move-domain`."},
+	{"accept", FIELD_STRING, FIELD_LIST, NULL, NULL,
+         "What may be left behind: a kind (`webhook`) or one thing (`config:OLD_KEY`)."},
+	{"refuse", FIELD_STRING, FIELD_LIST, NULL, NULL,
+         "What may not even be left to a person: kinds or things, in the same way."},
+	HEROKU_CONNECTION_FIELD,
+	{0},
+};
+
+static const struct field outputs[] = {
+	{"copied", FIELD_STRING, FIELD_LIST, NULL, NULL, "What the new app has."},
+	{"later", FIELD_STRING, FIELD_LIST, NULL, NULL, "What later steps carry over."},
+	{"manual", FIELD_STRING, FIELD_LIST, NULL, NULL, "What a person has to do."},
+	{"left", FIELD_STRING, FIELD_LIST, NULL, NULL, "What is not carried over."},
+	{0},
+};
+
+static const char is_later[] = "later";
+
+/* ---- Names of kinds and things ---- */
+
+static bool check_kind(const char *field, const char *name, struct error *err)
+{
+	size_t length = strcspn(name, ":");
+	struct nearest nearest = nearest_to(name);
+	struct text all = {0};
+
+	for (const struct inventory_kind *kind = inventory_kinds; kind->name; kind++) {
+		if (strlen(kind->name) == length && strncmp(kind->name, name, length) == 0) {
+			text_free(&all);
+			return true;
+		}
+		nearest_try(&nearest, kind->name);
+		text_format(&all, "%s%s", all.length ? ", " : "", kind->name);
+	}
+	fail(err, ERROR_PLAN, "%s: there is no kind of things %.*s%s%s; there are %s", field,
+	     (int)length, name, nearest.best ? "; did you mean " : "",
+	     nearest.best ? nearest.best : "", text_string(&all));
+	text_free(&all);
+	return false;
+}
+
+static bool check(const struct value *with, struct error *err)
+{
+	static const char *const lists[] = {"accept", "refuse"};
+	const struct value *later = value_get(with, "later");
+
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+		const struct value *list = value_get(with, lists[i]);
+		if (!list || list->kind != VALUE_LIST)
+			continue;
+		for (const struct value *one = list->as.items.first; one; one = one->next)
+			if (value_reveal(one) && !check_kind(lists[i], value_reveal(one), err))
+				return false;
+	}
+	if (!later || later->kind != VALUE_MAP)
+		return true;
+	for (const struct value *one = later->as.items.first; one; one = one->next)
+		if (!check_kind("later", one->key, err))
+			return false;
+	return true;
+}
+
+static bool is_meant(const char *name, const char *what)
+{
+	size_t length = strlen(name);
+
+	return strncmp(name, what, length) == 0 && (what[length] == '\0' || what[length] == ':');
+}
+
+static bool names(const struct step *step, const char *field, const char *what)
+{
+	const struct value *list = value_get(step->with, field);
+
+	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next)
+		if (value_reveal(one) && is_meant(value_reveal(one), what))
+			return true;
+	return false;
+}
+
+/* The step that carries it over; a thing's own entry comes before that of its kind. */
+static const char *later_step(const struct step *step, const char *what)
+{
+	const struct value *later = value_get(step->with, "later");
+	const char *found = value_get_text(later, what, NULL);
+
+	for (const struct value *one = later && !found ? later->as.items.first : NULL; one;
+	     one = one->next)
+		if (is_meant(one->key, what))
+			found = value_reveal(one);
+	return found;
+}
+
+/* ---- Looking ---- */
+
+/* What later steps do is theirs, whatever stands there meanwhile: a copy of the data, say. */
+static void judge(struct step *step, struct value *entry)
+{
+	const char *what = value_get_text(entry, "what", "");
+	const char *is = value_get_text(entry, "is", "");
+	bool data = is_meant("data", what);
+	const char *later = strcmp(is, inventory_left) == 0 || data ? later_step(step, what) : NULL;
+
+	if (later) {
+		value_set_text(step->arena, entry, "is", is_later);
+		value_set_text(step->arena, entry, "why",
+		               arena_printf(step->arena, "by the step %s", later));
+		return;
+	}
+	bool accepted = strcmp(is, inventory_left) != 0 || names(step, "accept", what);
+	if (strcmp(is, inventory_manual) == 0 && names(step, "refuse", what))
+		accepted = false;
+	value_set_bool(step->arena, entry, "accepted", accepted);
+}
+
+static bool observe(struct step *step, struct value *seen, struct error *err)
+{
+	struct inventory inventory = {.entries = value_list(step->arena)};
+	struct heroku *heroku = &inventory.heroku;
+
+	if (!heroku_open(heroku, step, err))
+		return false;
+	inventory.app = lookup_field(heroku, "app");
+	inventory.like = lookup_field(heroku, "like");
+	if (!lookup_app(heroku, inventory.like, &inventory.from, err) ||
+	    !lookup_app_needed(heroku, inventory.app, &inventory.to, err))
+		return false;
+	if (!inventory.from)
+		return fail(err, ERROR_FAILED, "there is no app %s that this account may see",
+		            inventory.like);
+	for (const struct inventory_kind *kind = inventory_kinds; kind->name; kind++)
+		if (kind->take && !kind->take(&inventory, err))
+			return fail_while(err, "what %s has: %s", inventory.like, kind->name);
+	for (struct value *one = inventory.entries->as.items.first; one; one = one->next)
+		judge(step, one);
+	value_set(step->arena, seen, "things", inventory.entries);
+	return true;
+}
+
+/* ---- Telling ---- */
+
+/* What is so, as a LIST of names and as one line. */
+static struct value *pick(struct step *step, const struct value *things, const char *is,
+                          struct text *line)
+{
+	struct value *list = value_list(step->arena);
+
+	for (const struct value *one = things->as.items.first; one; one = one->next) {
+		const char *what = value_get_text(one, "what", "");
+		if (strcmp(value_get_text(one, "is", ""), is) != 0)
+			continue;
+		text_format(line, "%s%s", line->length ? ", " : "", what);
+		value_add(list, value_text(step->arena, what));
+	}
+	return list;
+}
+
+static void set_outputs(struct step *step, const struct value *things)
+{
+	static const struct {
+		const char *name, *is;
+	} sorts[] = {{"copied", inventory_copied},
+	             {"later", is_later},
+	             {"manual", inventory_manual},
+	             {"left", inventory_left}};
+
+	for (size_t i = 0; i < sizeof sorts / sizeof *sorts; i++) {
+		struct text line = {0};
+		step_output(step, sorts[i].name, pick(step, things, sorts[i].is, &line));
+		text_free(&line);
+	}
+}
+
+static void tell_copied(struct step *step, const struct value *things, struct changes *changes)
+{
+	struct text line = {0};
+
+	pick(step, things, inventory_copied, &line);
+	if (line.length && step->looking)
+		changes_add(changes, inventory_copied, NULL,
+		            value_text(step->arena, text_string(&line)), NULL);
+	else if (line.length)
+		step_note(step, "%s: %s", inventory_copied, text_string(&line));
+	text_free(&line);
+}
+
+/* One line each for what is not copied, and for what is, but not as it was. */
+static void tell_one(struct step *step, const struct value *thing, struct changes *changes)
+{
+	const struct value *is = value_get(thing, "is");
+	const char *what = value_get_text(thing, "what", ""), *why;
+	bool stops = !value_get_bool(thing, "accepted", true);
+
+	why = arena_printf(step->arena, "%s%s", value_get_text(thing, "why", ""),
+	                   stops                                           ? "; it stops the plan"
+	                   : strcmp(value_reveal(is), inventory_left) == 0 ? "; accepted"
+	                                                                   : "");
+	if (strcmp(value_reveal(is), inventory_copied) == 0 && !why[0])
+		return;
+	if (step->looking)
+		changes_add(changes, what, NULL, is, why);
+	else
+		step_note(step, "%s: %s: %s", value_reveal(is), what, why);
+}
+
+static bool refuse(const struct value *things, struct error *err)
+{
+	struct text line = {0};
+	const char *first = NULL;
+
+	for (const struct value *one = things->as.items.first; one; one = one->next) {
+		const char *what = value_get_text(one, "what", "");
+		if (value_get_bool(one, "accepted", true))
+			continue;
+		first = first ? first : what;
+		text_format(&line, "%s%s (%s)", line.length ? ", " : "", what,
+		            value_get_text(one, "why", ""));
+	}
+	if (first)
+		fail(err, ERROR_REFUSED,
+		     "not carried over: %s; see to it, or write `accept: [\"%s\"]` if it may stay "
+		     "behind",
+		     text_string(&line), first);
+	text_free(&line);
+	return !first;
+}
+
+/* While looking these are differences for people to see; in the run they are notes. */
+static bool plan(struct step *step, const struct value *seen, struct changes *changes,
+                 struct error *err)
+{
+	const struct value *things = value_get(seen, "things");
+
+	set_outputs(step, things);
+	tell_copied(step, things, changes);
+	for (const struct value *one = things->as.items.first; one; one = one->next)
+		tell_one(step, one, changes);
+	return step->looking || refuse(things, err);
+}
+
+const struct step_module heroku_inventory = {
+	.name = "heroku.inventory",
+	.text = "Says of each thing of an app whether another one has it too, a person must see to "
+		"it, or it stays behind.",
+	.traits = STEP_READ_ONLY | STEP_FORESEES,
+	.fields = fields,
+	.outputs = outputs,
+	.reads = (const char *const[]){"heroku/app/${like}", "heroku/app/${app}", NULL},
+	.check = check,
+	.observe = observe,
+	.plan = plan,
+};
