@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.parse
 
+import clients
 import proxy
 from certificates import make_certificates, read
 from sandbox import Sandbox, check
@@ -335,7 +336,7 @@ def promotion(api):
     before = [each["description"] for each in api.call("GET", "/apps/oneapp/releases")]
     api.call("POST", "/addon-attachments", {**wanted, "confirm": "oneapp", "namespace": None}, 201)
     after = [each["description"] for each in api.call("GET", "/apps/oneapp/releases")]
-    check(after[len(before):] == ["Detach DATABASE", "Attach DATABASE"], f"the releases are {after[len(before):]}")
+    check(after[len(before):] == ["Detach DATABASE (@ref:one-db)", "Attach DATABASE (@ref:new-db)"], f"the releases are {after[len(before):]}")
     held = api.call("GET", "/apps/oneapp/addon-attachments/DATABASE")
     check(held["addon"]["name"] == "new-db", "DATABASE is another's")
     config = api.call("GET", "/apps/oneapp/config-vars")
@@ -489,25 +490,12 @@ def domains(api):
         check(api.call(method, "/apps/twoapp/acm")["acm"] == on, f"{method} acm")
 
 
-def leniencies(api):
-    """What the official CLI sends beside the schema, and the service takes."""
-    for quantity, wanted in (("1", 1), ("+1", 2)):
-        body = {"updates": [{"type": "web", "quantity": quantity, "size": "standard-1X"}]}
-        scaled = api.call("PATCH", "/apps/oneapp/formation", body, wrong=True)
-        check(scaled[0]["quantity"] == wanted, f"{quantity} gives {scaled[0]['quantity']}")
-    api.call("POST", "/apps/twoapp/addons", {"plan": {"name": "scheduler:standard"}, "name": "clock"}, 201, wrong=True)
-    made = api.call("POST", "/addon-attachments",
-                    {"addon": {"name": "one-redis"}, "app": {"name": "twoapp"}, "name": "LENT"}, 201, wrong=True)
-    api.call("DELETE", f"/addon-attachments/{made['id']}")
-    api.call("DELETE", "/apps/twoapp/addons/clock", {"force": False}, wrong=True)
-
-
 def all_of_it(api):
     api.control("POST", "/_sim/seed", SEED)
     parts = [account_and_catalogue, protocol, pages, faults, apps_and_teams, settings, config_and_releases,
              release_phases, formation_and_dynos, one_off_dynos, addons, promotion, attachments, followers, transfers,
              schedules_and_credentials, domains,
-             leniencies]
+             *clients.PARTS]
     for part in parts:
         part(api)
     with tempfile.TemporaryDirectory() as directory:

@@ -16,6 +16,9 @@ EXPANSIONS = {
         "type": "array", "items": {"type": "string", "pattern": r"^\w+$"}}),
 }
 
+# What `Accept-Expansion` puts in the place of {id, name}: (resource, key) -> the resource that stands there.
+EXPANDED = {("add-on", "plan"): "plan", ("add-on", "addon_service"): "add-on-service"}
+
 # Fields of the Data API that the official CLI reads and the captured examples lack.
 TRANSFER = {
     "num": TEXT, "from_name": TEXT, "from_url": TEXT, "to_name": TEXT, "to_url": TEXT,
@@ -189,11 +192,23 @@ class Judge:
                 wrong.append(f"{what} was asked for and is not there")
                 continue
             wrong += published.complaints(self.platform.validator(schema), holder.pop(path[-1]))
+        return wrong + self.take_expanded(exchange, link, item)
+
+    def take_expanded(self, exchange, link, item):
+        """The same for Accept-Expansion."""
+        wrong = []
+        asked = re.split(r"\s*,\s*", exchange.headers.get("accept-expansion", ""))
+        for (resource, key), whole in EXPANDED.items():
+            if resource == link.resource and key in asked:
+                found = item.get(key) or {}
+                validator = self.platform.validator({"$ref": f"#/definitions/{whole}"})
+                wrong += [f"{key}: {line}" for line in published.complaints(validator, found)]
+                item[key] = {"id": found.get("id"), "name": found.get("name")}
         return wrong
 
 
 def exempt_web_url(link, item):
     """The one exemption: an app's web_url leads to the simulator's router, by http on loopback."""
-    if link.resource in ("app", "team-app") and isinstance(item, dict) \
+    if link.resource in ("app", "team-app", "filter-apps") and isinstance(item, dict) \
             and re.fullmatch(r"http://127\.0\.0\.1:\d+/[a-z0-9-]+/", item.get("web_url") or ""):
         item["web_url"] = "https://example.herokuapp.com/"

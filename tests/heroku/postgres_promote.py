@@ -106,7 +106,8 @@ def a_release_phase_is_waited_for():
     with scene(slug={"commit": "abc", "process_types": {"web": "bin/web", "release": "bin/migrate"}}) as here:
         pool(here)
         here.apply(0)
-        attached = [one for one in here.call("GET", "/apps/theapp/releases") if one["description"] == "Attach DATABASE"]
+        attached = [one for one in here.call("GET", "/apps/theapp/releases")
+                    if one["description"] == "Attach DATABASE (@ref:second-db)"]
         must_be([one["status"] for one in attached], ["succeeded"], "the release of the attachment")
 
 

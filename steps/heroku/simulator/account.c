@@ -21,6 +21,31 @@ static void account(struct call *call)
 		      "default_organization", "default_team"));
 }
 
+/* "~" is whoever asks. */
+const json_t *account_of(struct call *call)
+{
+	const json_t *own = json_object_get(call->world->lists, "account");
+	const char *wanted = call->part[0];
+
+	if (strcmp(wanted, "~") == 0 || strcmp(wanted, text_of(own, "id")) == 0 ||
+	    strcmp(wanted, text_of(own, "email")) == 0)
+		return own;
+	refuse(call, 404, "not_found", "Couldn't find that user.");
+	return NULL;
+}
+
+static void account_of_user(struct call *call)
+{
+	if (account_of(call))
+		account(call);
+}
+
+/* The account has none of its own; those of apps are in settings.c. */
+static void account_features(struct call *call)
+{
+	reply_list(call, "account features", NULL);
+}
+
 static void rate_limits(struct call *call)
 {
 	reply(call, 200, json_pack("{s:I}", "remaining", (json_int_t)call->world->remaining));
@@ -113,6 +138,8 @@ static void capabilities_of_service(struct call *call)
 
 const struct route account_routes[] = {
 	{"GET", "/account", account},
+	{"GET", "/users/?", account_of_user},
+	{"GET", "/account/features", account_features},
 	{"GET", "/account/rate-limits", rate_limits},
 	{"GET", "/regions", regions},
 	{"GET", "/regions/?", region},

@@ -2,12 +2,8 @@
 /* Add-ons: made at once, provisioned a little later. */
 #include "steps/heroku/simulator/world.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char *const colors[] = {"BLUE", "RED",  "GREEN", "AMBER",
-                                     "PINK", "TEAL", "ROSE",  "GOLD"};
 
 json_t *addon_find(struct world *world, const char *identity)
 {
@@ -41,33 +37,27 @@ static json_t *names_of_vars(struct world *world, const json_t *addon)
 	return names;
 }
 
-static json_t *shown(struct world *world, const json_t *addon)
+/* In the place of {id, name}: all that is known, when Accept-Expansion asks for it. */
+static void expand(struct call *call, json_t *copy, const char *key, const char *list)
+{
+	char path[32];
+
+	snprintf(path, sizeof path, "%s.id", key);
+	const json_t *whole = world_find(call->world, list, text_of(copy, path));
+	if (whole)
+		json_object_set_new(copy, key, visible(whole));
+}
+
+static json_t *shown(struct call *call, const json_t *addon)
 {
 	json_t *copy = visible(addon);
 
-	json_object_set_new(copy, "config_vars", names_of_vars(world, addon));
+	json_object_set_new(copy, "config_vars", names_of_vars(call->world, addon));
+	if (call->expand_plan)
+		expand(call, copy, "plan", "plans");
+	if (call->expand_service)
+		expand(call, copy, "addon_service", "services");
 	return copy;
-}
-
-static void free_name(struct call *call, const json_t *app, const char *service, char *out,
-                      size_t size)
-{
-	static const char *const primary[][2] = {{"heroku-postgresql", "DATABASE"},
-	                                         {"heroku-redis", "REDIS"}};
-	char base[64];
-	size_t k = 0;
-
-	for (; k < sizeof base - 1 && service[k]; k++) {
-		int upper = toupper((unsigned char)service[k]);
-		base[k] = (char)(upper == '-' ? '_' : upper);
-	}
-	base[k] = '\0';
-	snprintf(out, size, "%s", base);
-	for (size_t p = 0; p < sizeof primary / sizeof *primary; p++)
-		if (strcmp(service, primary[p][0]) == 0)
-			snprintf(out, size, "%s", primary[p][1]);
-	for (size_t c = 0; c < 8 && world_find_of(call->world, "attachments", app, out); c++)
-		snprintf(out, size, "%s_%s", base, colors[c]);
 }
 
 static bool may_make(struct call *call, const json_t *app, const json_t *plan, const char *wanted)
@@ -108,9 +98,11 @@ json_t *addon_make(struct call *call, json_t *app, const json_t *asked)
 	}
 	if (!may_make(call, app, plan, name))
 		return NULL;
-	snprintf(made, sizeof made, "%s-round-%05d", text_of(plan, "addon_service.name"),
+	const char *service = text_of(plan, "addon_service.name");
+	bool own = strncmp(service, "heroku-", 7) == 0;
+	snprintf(made, sizeof made, "%s-round-%05d", own ? service + 7 : service,
 	         (int)(10000 + ++world->count));
-	free_name(call, app, text_of(plan, "addon_service.name"), attachment, sizeof attachment);
+	attachment_name(world, app, service, attachment, sizeof attachment);
 	if (*as && world_find_of(world, "attachments", app, as)) {
 		refuse(call, 422, "invalid_params", "An attachment %s exists already", as);
 		return NULL;
@@ -142,7 +134,7 @@ static void create(struct call *call)
 		return;
 	effect(call, app, "create add-on %s of %s", text_of(addon, "name"),
 	       text_of(addon, "plan.name"));
-	reply(call, 201, shown(call->world, addon));
+	reply(call, 201, shown(call, addon));
 }
 
 static void list_of(struct call *call, const json_t *app)
@@ -151,7 +143,7 @@ static void list_of(struct call *call, const json_t *app)
 	size_t i;
 
 	json_array_foreach(world_list(call->world, "addons"), i, addon) if (world_is_of(addon, app))
-		json_array_append_new(all, shown(call->world, addon));
+		json_array_append_new(all, shown(call, addon));
 	reply(call, 200, all);
 }
 
@@ -191,7 +183,7 @@ static void show(struct call *call)
 	json_t *addon = wanted_addon(call, NULL, call->part[0]);
 
 	if (addon)
-		reply(call, 200, shown(call->world, addon));
+		reply(call, 200, shown(call, addon));
 }
 
 static void show_of_app(struct call *call)
@@ -200,7 +192,7 @@ static void show_of_app(struct call *call)
 	json_t *addon = app ? wanted_addon(call, app, call->part[1]) : NULL;
 
 	if (addon)
-		reply(call, 200, shown(call->world, addon));
+		reply(call, 200, shown(call, addon));
 }
 
 static void change(struct call *call)
@@ -219,7 +211,7 @@ static void change(struct call *call)
 	if (*text_of(call->body, "name"))
 		json_object_set(addon, "name", json_object_get(call->body, "name"));
 	effect(call, app, "change add-on %s to %s", text_of(addon, "name"), text_of(plan, "name"));
-	reply(call, 200, shown(call->world, addon));
+	reply(call, 200, shown(call, addon));
 }
 
 void addon_destroy(struct world *world, json_t *addon)
@@ -241,11 +233,16 @@ static void destroy(struct call *call)
 
 	if (!addon)
 		return;
+	char text[160];
 	effect(call, app, "destroy add-on %s", text_of(addon, "name"));
+	const json_t *attachment =
+		world_find_by(call->world, "attachments", "addon.id", text_of(addon, "id"));
+	snprintf(text, sizeof text, "Detach %s (@ref:%s)", text_of(attachment, "name"),
+	         text_of(addon, "name"));
 	json_object_set_new(addon, "state", json_string("deprovisioned"));
-	reply(call, 200, shown(call->world, addon));
+	reply(call, 200, shown(call, addon));
 	addon_destroy(call->world, addon);
-	release_make(call->world, app, "Detach add-on", NULL);
+	release_make(call->world, app, text, NULL);
 }
 
 static void config(struct call *call)
@@ -265,7 +262,7 @@ static void resolve(struct call *call)
 	json_t *addon = wanted_addon(call, app, text_of(call->body, "addon"));
 
 	if (addon)
-		reply(call, 200, json_pack("[o]", shown(call->world, addon)));
+		reply(call, 200, json_pack("[o]", shown(call, addon)));
 }
 
 const struct route addon_routes[] = {

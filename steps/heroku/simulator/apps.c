@@ -16,19 +16,19 @@ json_t *app_make(struct world *world, const char *name, const json_t *region, co
 	}
 	snprintf(git, sizeof git, "https://git.heroku.com/%s.git", name);
 	snprintf(web, sizeof web, "http://127.0.0.1:%d/%s/", world->router_port, name);
-	json_t *app =
-		json_pack("{s:b, s:n, s:n, s:o, s:o, s:{s:s, s:s}, s:s, s:o, s:n, s:b, s:s, "
-	                  "s:{s:s, s:s}, s:n, s:n, "
-	                  "s:o, s:n, s:n, s:n, s:n, s:o, s:o, s:s, s:{}, s:[]}",
-	                  "acm", 0, "archived_at", "buildpack_provided_description", "build_stack",
-	                  reference_to(stack), "created_at", new_time(), "generation", "id",
-	                  "f1c3c2f0-0c5e-4c7c-9a7e-0d8f5d0c0001", "name", "cedar", "git_url", git,
-	                  "id", new_id(), "internal_routing", "maintenance", 0, "name", name,
-	                  "owner", "email", text_of(account, "email"), "id", text_of(account, "id"),
-	                  "organization", "team", "region", reference_to(region), "released_at",
-	                  "repo_size", "slug_size", "space", "stack", reference_to(stack),
-	                  "updated_at", new_time(), "web_url", web, "_config", "_buildpacks");
+	json_t *app = json_pack(
+		"{s:b, s:n, s:n, s:o, s:o, s:{s:s, s:s}, s:s, s:o, s:n, s:b, s:s, "
+		"s:{s:s, s:s}, s:n, s:n, "
+		"s:o, s:n, s:n, s:n, s:n, s:o, s:o, s:s, s:{}, s:[]}",
+		"acm", 0, "archived_at", "buildpack_provided_description", "build_stack",
+		reference_to(stack), "created_at", new_time(), "generation", "id", CEDAR_ID, "name",
+		"cedar", "git_url", git, "id", new_id(), "internal_routing", "maintenance", 0,
+		"name", name, "owner", "email", text_of(account, "email"), "id",
+		text_of(account, "id"), "organization", "team", "region", reference_to(region),
+		"released_at", "repo_size", "slug_size", "space", "stack", reference_to(stack),
+		"updated_at", new_time(), "web_url", web, "_config", "_buildpacks");
 	world_add(world, "apps", app);
+	features_make(world, app);
 	release_make(world, app, "Initial release", NULL);
 	char host[128];
 	snprintf(host, sizeof host, "%s-%.12s.herokuapp.com", name, text_of(app, "id") + 24);
@@ -95,6 +95,13 @@ static void create(struct call *call)
 static void list(struct call *call)
 {
 	reply_list(call, "apps", NULL);
+}
+
+/* There is one account, and it owns all of them. */
+static void list_of_user(struct call *call)
+{
+	if (account_of(call))
+		list(call);
 }
 
 static void show(struct call *call)
@@ -170,6 +177,11 @@ static void destroy(struct call *call)
 }
 
 const struct route app_routes[] = {
-	{"GET", "/apps", list},       {"POST", "/apps", create},      {"GET", "/apps/?", show},
-	{"PATCH", "/apps/?", change}, {"DELETE", "/apps/?", destroy}, {0},
+	{"GET", "/users/?/apps", list_of_user},
+	{"GET", "/apps", list},
+	{"POST", "/apps", create},
+	{"GET", "/apps/?", show},
+	{"PATCH", "/apps/?", change},
+	{"DELETE", "/apps/?", destroy},
+	{0},
 };

@@ -2,8 +2,33 @@
 /* Add-on attachments: which add-on an app sees under which name. */
 #include "steps/heroku/simulator/world.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+
+static const char *const colors[] = {"BLUE", "RED",  "GREEN", "AMBER",
+                                     "PINK", "TEAL", "ROSE",  "GOLD"};
+
+void attachment_name(struct world *world, const json_t *app, const char *service, char *out,
+                     size_t size)
+{
+	static const char *const primary[][2] = {{"heroku-postgresql", "DATABASE"},
+	                                         {"heroku-redis", "REDIS"}};
+	char base[64];
+	size_t k = 0;
+
+	for (; k < sizeof base - 1 && service[k]; k++) {
+		int upper = toupper((unsigned char)service[k]);
+		base[k] = (char)(upper == '-' ? '_' : upper);
+	}
+	base[k] = '\0';
+	snprintf(out, size, "%s", base);
+	for (size_t p = 0; p < sizeof primary / sizeof *primary; p++)
+		if (strcmp(service, primary[p][0]) == 0)
+			snprintf(out, size, "%s", primary[p][1]);
+	for (size_t c = 0; c < 8 && world_find_of(world, "attachments", app, out); c++)
+		snprintf(out, size, "%s_%s", base, colors[c]);
+}
 
 json_t *attachment_make(struct world *world, const json_t *addon, const json_t *app,
                         const char *name)
@@ -114,15 +139,16 @@ static bool is_last_of_billing_app(struct world *world, const json_t *attachment
 
 static bool detach(struct call *call, json_t *app, json_t *attachment)
 {
-	char text[160];
+	char text[260];
 
 	if (is_last_of_billing_app(call->world, attachment)) {
 		refuse(call, 422, "invalid_params",
 		       "Cannot destroy last attachment to billing app");
 		return false;
 	}
-	snprintf(text, sizeof text, "Detach %s", text_of(attachment, "name"));
-	effect(call, app, "%s", text);
+	snprintf(text, sizeof text, "Detach %s (@ref:%s)", text_of(attachment, "name"),
+	         text_of(attachment, "addon.name"));
+	effect(call, app, "Detach %s", text_of(attachment, "name"));
 	world_remove(call->world, "attachments", attachment);
 	release_make(call->world, app, text, NULL);
 	return true;
@@ -161,13 +187,13 @@ static void create(struct call *call)
 	json_t *addon =
 		world_find(call->world, "addons", identity(json_object_get(call->body, "addon")));
 	const char *name = text_of(call->body, "name");
-	char made[96], text[160];
+	char made[96], text[260];
 
 	if (!app || !addon) {
 		refuse(call, 404, "not_found", "Couldn't find that %s.", app ? "add-on" : "app");
 		return;
 	}
-	snprintf(made, sizeof made, "HEROKU_POSTGRESQL_COLOR%d", (int)++call->world->count);
+	attachment_name(call->world, app, text_of(addon, "addon_service.name"), made, sizeof made);
 	if (!*name)
 		name = made;
 	if (!make_room(call, app, addon, name))
@@ -175,7 +201,7 @@ static void create(struct call *call)
 	json_t *attachment = attachment_make(call->world, addon, app, name);
 	if (*text_of(call->body, "namespace"))
 		json_object_set(attachment, "namespace", json_object_get(call->body, "namespace"));
-	snprintf(text, sizeof text, "Attach %s", name);
+	snprintf(text, sizeof text, "Attach %s (@ref:%s)", name, text_of(addon, "name"));
 	release_make(call->world, app, text, NULL);
 	effect(call, app, "attach %s as %s", text_of(addon, "name"), name);
 	reply(call, 201, shown(call, attachment));

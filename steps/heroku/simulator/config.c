@@ -97,8 +97,11 @@ static void change(struct call *call)
 	}
 	if (!changes_are_good(call, app))
 		return;
+	const char *verb = "Remove";
 	json_object_foreach(call->body, key, value)
 	{
+		if (!json_is_null(value))
+			verb = "Set";
 		if (json_is_null(value))
 			json_object_del(own, key);
 		else
@@ -110,7 +113,7 @@ static void change(struct call *call)
 	}
 	if (json_object_size(call->body)) {
 		char about[300];
-		snprintf(about, sizeof about, "Set %s config vars", text);
+		snprintf(about, sizeof about, "%s %s config vars", verb, text);
 		release_make(call->world, app, about, NULL);
 		effect(call, app, "config %s", text);
 	}

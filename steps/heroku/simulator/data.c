@@ -20,6 +20,11 @@ json_t *database_of(struct call *call)
 }
 
 #define SIZE_SQL "SELECT pg_size_pretty(pg_database_size(current_database()))"
+/* Without the name of whoever packed it. */
+#define VERSION_SQL "SELECT split_part(current_setting('server_version'), ' ', 1)"
+#define TABLES_SQL                                                                     \
+	"SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace " \
+	"WHERE relkind IN ('r', 'p') AND nspname !~ '^(pg_|information_schema$)'"
 
 /* "" when the database does not say. */
 static const char *measure(struct world *world, const json_t *addon, const char *sql, char *out,
@@ -43,6 +48,23 @@ static void add_info(const json_t *addon, json_t *info, const char *name, const 
 	json_array_append_new(info, json_pack("{s:s, s:[s]}", "name", name, "values", value));
 }
 
+/* The connection URLs of those that follow it; a client shows the names of their config vars. */
+static void add_followers(struct world *world, const json_t *addon, json_t *info)
+{
+	json_t *urls = json_array(), *follower;
+	size_t i;
+
+	json_array_foreach(
+		world_list(world, "addons"), i,
+		follower) if (strcmp(text_of(follower, "_leader"), text_of(addon, "id")) == 0 &&
+	                      *text_of(follower, "_url"))
+		json_array_append(urls, json_object_get(follower, "_url"));
+	if (json_array_size(urls))
+		json_array_append_new(info, json_pack("{s:s, s:b, s:O}", "name", "Followers",
+		                                      "resolve_db_name", 1, "values", urls));
+	json_decref(urls);
+}
+
 static json_t *info_of(struct world *world, const json_t *addon, const json_t *leader)
 {
 	json_t *info = json_array();
@@ -55,10 +77,14 @@ static json_t *info_of(struct world *world, const json_t *addon, const json_t *l
 	add_info(addon, info, "Plan", text_of(plan, "human_name"));
 	add_info(addon, info, "Status", "Available");
 	add_info(addon, info, "Data Size", measure(world, addon, SIZE_SQL, text, sizeof text));
-	add_info(addon, info, "PG Version",
-	         measure(world, addon, "SHOW server_version", text, sizeof text));
+	json_array_append_new(info, json_pack("{s:s, s:[I]}", "name", "Tables", "values",
+	                                      (json_int_t)atoll(measure(world, addon, TABLES_SQL,
+	                                                                text, sizeof text))));
+	add_info(addon, info, "PG Version", measure(world, addon, VERSION_SQL, text, sizeof text));
 	add_info(addon, info, "Fork/Follow", essential ? "Unsupported" : "Available");
+	add_info(addon, info, "Created", text_of(addon, "created_at"));
 	add_info(addon, info, "Region", text_of(app, "region.name"));
+	add_followers(world, addon, info);
 	if (!leader)
 		return info;
 	json_array_append_new(info,
@@ -77,7 +103,7 @@ static json_t *shown(struct world *world, const json_t *addon)
 	char bytes[32], version[32];
 
 	measure(world, addon, "SELECT pg_database_size(current_database())", bytes, sizeof bytes);
-	measure(world, addon, "SHOW server_version", version, sizeof version);
+	measure(world, addon, VERSION_SQL, version, sizeof version);
 	json_t *database = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:s, s:b, s:b, s:I, s:b, "
 		"s:b, s:b, s:o}",
@@ -139,7 +165,24 @@ static void unfollow(struct call *call)
 	reply(call, 200, json_pack("{s:s}", "message", "Unfollow started"));
 }
 
+/* There is only the default one. */
+static void credentials(struct call *call)
+{
+	json_t *addon = database_of(call);
+
+	if (!addon)
+		return;
+	const struct scratch *scratch = &cluster_of(call->world, text_of(addon, "id"))->scratch;
+	reply(call, 200,
+	      json_pack("[{s:s, s:s, s:s, s:s, s:s, s:i, s:[{s:s, s:s, s:s}]}]", "uuid",
+	                text_of(addon, "id"), "name", "default", "state", "active", "database",
+	                scratch->database, "host", "localhost", "port", scratch->port,
+	                "credentials", "user", scratch->user, "password", scratch->password,
+	                "state", "active"));
+}
+
 const struct route data_routes[] = {
+	{"GET", "/postgres/v0/databases/?/credentials", credentials},
 	{"GET", "/client/v11/databases/?", show},
 	{"GET", "/client/v11/databases/?/wait_status", wait_status},
 	{"PUT", "/client/v11/databases/?/unfollow", unfollow},

@@ -119,8 +119,12 @@ static void provision(struct world *world, const struct job *job)
 	json_t *app = world_find(world, "apps", text_of(addon, "app.id"));
 	if (good)
 		json_object_set_new(addon, "_url", json_string(url));
+	const json_t *attachment =
+		world_find_by(world, "attachments", "addon.id", text_of(addon, "id"));
+	snprintf(url, sizeof url, "Attach %s (@ref:%s)", text_of(attachment, "name"),
+	         text_of(addon, "name"));
 	if (good && app)
-		release_make(world, app, "Attach add-on", NULL);
+		release_make(world, app, url, NULL);
 }
 
 static void unfollow(struct world *world, const char *id)

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { START_MS = 200 };
 
@@ -91,15 +92,27 @@ static int64_t wanted_quantity(const json_t *update, int64_t now)
 	return *text == '+' || *text == '-' ? now + atoll(text) : atoll(text);
 }
 
-static void set_size(json_t *formation, const json_t *update)
+/* False, with the refusal answered: there is no such size. Capitals are as one likes. */
+static bool set_size(struct call *call, json_t *formation, const json_t *update)
 {
-	const char *size = *text_of(update, "size") ? text_of(update, "size")
-	                                            : text_of(update, "dyno_size.name");
+	static const char *const sizes[] = {"eco",           "basic",         "standard-1X",
+	                                    "standard-2X",   "performance-M", "performance-L",
+	                                    "performance-XL"};
+	const char *wanted = *text_of(update, "size") ? text_of(update, "size")
+	                                              : text_of(update, "dyno_size.name");
 
-	if (!*size)
-		return;
-	json_object_set_new(formation, "size", json_string(size));
-	json_object_set_new(json_object_get(formation, "dyno_size"), "name", json_string(size));
+	if (!*wanted)
+		return true;
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		if (strcasecmp(sizes[i], wanted) != 0)
+			continue;
+		json_object_set_new(formation, "size", json_string(sizes[i]));
+		json_object_set_new(json_object_get(formation, "dyno_size"), "name",
+		                    json_string(sizes[i]));
+		return true;
+	}
+	refuse(call, 422, "invalid_params", "No such size as %s.", wanted);
+	return false;
 }
 
 static json_t *update_one(struct call *call, json_t *app, const char *type, const json_t *update)
@@ -116,7 +129,8 @@ static json_t *update_one(struct call *call, json_t *app, const char *type, cons
 		refuse(call, 422, "invalid_params", "Quantity must be between 0 and 100");
 		return NULL;
 	}
-	set_size(formation, update);
+	if (!set_size(call, formation, update))
+		return NULL;
 	formation_set(call->world, app, type, wanted);
 	effect(call, app, "scale %s from %d to %d", type, (int)now, (int)wanted);
 	return formation;

@@ -199,12 +199,13 @@ bool simulator_sandbox(const struct simulator_options *options, struct error *er
 	if (!simulator_spawn(&simulator, options, err))
 		return false;
 	/* The CLI takes scheme and port of the Data API from HEROKU_HOST, and only a host name
-	 * here. */
+	 * here. It asks the third host about accounts and teams. */
 	printf("export HEROKU_HOST=%s\nexport HEROKU_DATA_HOST=127.0.0.1\n"
+	       "export HEROKU_PARTICLEBOARD_URL=%s\nexport HEROKU_GIT_HOST=git.heroku.com\n"
 	       "export HEROKU_API_KEY=sandbox\nexport DISABLE_TELEMETRY=true\n"
 	       "export HEROKU_SKIP_NEW_VERSION_CHECK=1\n"
 	       "# apps answer at http://127.0.0.1:%d/APP/\n",
-	       simulator.base_url, simulator.router_port);
+	       simulator.base_url, simulator.base_url, simulator.router_port);
 	if (simulator.router_tls_port)
 		printf("# custom domains answer at https://DOMAIN, there at 127.0.0.1:%d\n",
 		       simulator.router_tls_port);

@@ -103,14 +103,14 @@ json_t *release_make(struct world *world, json_t *app, const char *description, 
 	               : json_null();
 	json_t *release = json_pack(
 		"{s:o, s:[], s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:{s:s, s:s}, s:I, s:b, s:n, "
-		"s:b, s:o}",
+		"s:b, s:o, s:o}",
 		"addon_plan_names", names, "artifacts", "app", reference_to(app), "created_at",
 		new_time(), "description", description, "id", new_id(), "updated_at", new_time(),
 		"slug", of, "status", "pending", "user", "id", text_of(account, "id"), "email",
 		text_of(account, "email"), "version",
 		json_integer_value(json_object_get(newest, "version")) + 1, "current", 0,
 		"output_stream_url", "eligible_for_rollback", 1, "_config",
-		json_deep_copy(json_object_get(app, "_config")));
+		json_deep_copy(json_object_get(app, "_config")), "_vars", config_of(world, app));
 	world_add(world, "releases", release);
 	if (*phase_of(world, release) && !world->seeding)
 		begin_phase(world, release);
@@ -179,6 +179,16 @@ static void show(struct call *call)
 		reply(call, 200, visible(release));
 }
 
+/* All that the app saw from then on. */
+static void show_config(struct call *call)
+{
+	json_t *app = app_of(call);
+	json_t *release = app ? release_of(call, app, call->part[1]) : NULL;
+
+	if (release)
+		reply(call, 200, json_deep_copy(json_object_get(release, "_vars")));
+}
+
 static void roll_back(struct call *call, json_t *app, const char *identity)
 {
 	json_t *old = release_of(call, app, identity);
@@ -243,7 +253,11 @@ static void create_slug(struct call *call)
 }
 
 const struct route release_routes[] = {
-	{"GET", "/apps/?/releases", list},      {"POST", "/apps/?/releases", create},
-	{"GET", "/apps/?/releases/?", show},    {"GET", "/apps/?/slugs/?", show_slug},
-	{"POST", "/apps/?/slugs", create_slug}, {0},
+	{"GET", "/apps/?/releases/?/config-vars", show_config},
+	{"GET", "/apps/?/releases", list},
+	{"POST", "/apps/?/releases", create},
+	{"GET", "/apps/?/releases/?", show},
+	{"GET", "/apps/?/slugs/?", show_slug},
+	{"POST", "/apps/?/slugs", create_slug},
+	{0},
 };

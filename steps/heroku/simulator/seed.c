@@ -5,18 +5,25 @@
 #include <stdio.h>
 #include <string.h>
 
-static void seed_pipeline(struct world *world, const json_t *app, const json_t *asked)
+/* A name that is there already stands for the same pipeline. */
+static json_t *seed_pipeline(struct world *world, const json_t *app, const json_t *asked)
 {
-	json_t *coupling = world_add(world, "couplings",
-	                             json_pack("{s:{s:s}, s:o, s:o, s:{s:o}, s:s, s:o}", "app",
-	                                       "id", text_of(app, "id"), "created_at", new_time(),
-	                                       "id", new_id(), "pipeline", "id", new_id(), "stage",
-	                                       text_of(asked, "stage"), "updated_at", new_time()));
+	const char *name = *text_of(asked, "pipeline.name") ? text_of(asked, "pipeline.name")
+	                                                    : text_of(app, "name");
+	json_t *pipeline = world_find(world, "pipelines", name);
+
+	return pipeline ? pipeline : pipeline_make(world, name);
+}
+
+static void seed_coupling(struct world *world, const json_t *app, const json_t *asked)
+{
+	json_t *coupling = coupling_make(world, app, seed_pipeline(world, app, asked),
+	                                 text_of(asked, "pipeline.stage"));
 	json_t *branch;
 	size_t i;
 
-	json_array_foreach(json_object_get(asked, "review_apps"), i, branch)
-		review_app_make(world, coupling, json_string_value(branch));
+	json_array_foreach(json_object_get(json_object_get(asked, "pipeline"), "review_apps"), i,
+	                   branch) review_app_make(world, coupling, json_string_value(branch));
 }
 
 static void seed_settings(struct world *world, json_t *app, const json_t *asked)
@@ -31,7 +38,7 @@ static void seed_settings(struct world *world, json_t *app, const json_t *asked)
 	json_array_foreach(json_object_get(asked, "collaborators"), i, item)
 		collaborator_make(world, app, json_string_value(item));
 	json_array_foreach(json_object_get(asked, "features"), i, item)
-		feature_make(world, app, json_string_value(item), true);
+		feature_set(world, app, json_string_value(item), true);
 	json_array_foreach(json_object_get(asked, "drains"), i, item)
 		drain_make(world, app, json_string_value(item));
 	json_array_foreach(json_object_get(asked, "domains"), i, item)
@@ -39,7 +46,7 @@ static void seed_settings(struct world *world, json_t *app, const json_t *asked)
 	json_array_foreach(json_object_get(asked, "webhooks"), i, item)
 		webhook_make(world, app, item);
 	if (json_object_get(asked, "pipeline"))
-		seed_pipeline(world, app, json_object_get(asked, "pipeline"));
+		seed_coupling(world, app, asked);
 	json_object_set_new(app, "maintenance",
 	                    json_boolean(json_is_true(json_object_get(asked, "maintenance"))));
 }

@@ -20,7 +20,7 @@ static const struct route *const tables[] = {
 	account_routes, app_routes,      config_routes,   addon_routes,   attachment_routes,
 	dyno_routes,    release_routes,  setting_routes,  domain_routes,  certificate_routes,
 	data_routes,    transfer_routes, schedule_routes, webhook_routes, team_routes,
-	log_routes,     control_routes,
+	log_routes,     pipeline_routes, control_routes,
 };
 
 /* Fills part[]; they must be freed. */
@@ -265,8 +265,11 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 		return MHD_YES;
 	}
 	const char *inclusion = header(&call, "Accept-Inclusion");
+	const char *expansion = header(&call, "Accept-Expansion");
 	call.with_plan = strstr(inclusion, "addon:plan") != NULL;
 	call.with_vars = strstr(inclusion, "config_vars") != NULL;
+	call.expand_plan = strstr(expansion, "plan") != NULL;
+	call.expand_service = strstr(expansion, "addon_service") != NULL;
 	call.body = upload->length ? json_loadb(upload->data, upload->length, 0, NULL) : NULL;
 	call.unreadable = upload->length && !call.body;
 	pthread_mutex_lock(&call.world->lock);
@@ -294,6 +297,14 @@ static void forget(void *context, struct MHD_Connection *connection, void **stat
 	*state = NULL;
 }
 
+/* Not yet: a part of the path may hold an encoded slash, as the URL of a log drain does. */
+static size_t unescape(void *context, struct MHD_Connection *connection, char *text)
+{
+	(void)context;
+	(void)connection;
+	return strlen(text);
+}
+
 struct MHD_Daemon *server_start(struct world *world, int port, struct error *err)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
@@ -302,7 +313,8 @@ struct MHD_Daemon *server_start(struct world *world, int port, struct error *err
 	struct MHD_Daemon *daemon = MHD_start_daemon(
 		MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL,
 		handle, world, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, forget,
-		NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536, MHD_OPTION_END);
+		NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
+		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_END);
 
 	if (!daemon)
 		fail(err, ERROR_FAILED, "the simulator cannot listen on port %d", port);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small settings of an app: buildpacks, collaborators, features, log drains, pipeline couplings. */
+/* Small settings of an app: buildpacks, collaborators, features, log drains. */
 #include "steps/heroku/simulator/world.h"
 
 #include <stdio.h>
@@ -63,15 +63,36 @@ json_t *drain_make(struct world *world, const json_t *app, const char *url)
 	                           "token", token, "updated_at", new_time(), "url", url));
 }
 
-json_t *feature_make(struct world *world, const json_t *app, const char *name, bool enabled)
+/* What every app has, on or off. */
+static const struct {
+	const char *name, *state, *text;
+} app_features[] = {
+	{"http-session-affinity", "general", "Route a visitor to the same web dyno again"},
+	{"preboot", "general", "Start new web dynos before the old ones stop"},
+	{"log-runtime-metrics", "beta", "Write memory and load of dynos to the log"},
+	{"runtime-new-layer-extract", "beta", "Unpack images faster"},
+};
+
+void features_make(struct world *world, const json_t *app)
 {
-	return world_add(world, "features",
-	                 json_pack("{s:o, s:s, s:s, s:b, s:o, s:s, s:s, s:o, s:s, s:s, s:o}",
-	                           "created_at", new_time(), "description", name, "doc_url",
-	                           "https://devcenter.heroku.com/", "enabled", enabled, "id",
-	                           new_id(), "name", name, "state", "general", "updated_at",
-	                           new_time(), "display_name", name, "feedback_email",
-	                           "feedback@example.com", "app", reference_to(app)));
+	for (size_t i = 0; i < sizeof app_features / sizeof *app_features; i++)
+		world_add(world, "features",
+		          json_pack("{s:o, s:s, s:s, s:b, s:o, s:s, s:s, s:o, s:s, s:s, s:o}",
+		                    "created_at", new_time(), "description", app_features[i].text,
+		                    "doc_url", "https://devcenter.heroku.com/", "enabled", 0, "id",
+		                    new_id(), "name", app_features[i].name, "state",
+		                    app_features[i].state, "updated_at", new_time(), "display_name",
+		                    app_features[i].name, "feedback_email", "feedback@example.com",
+		                    "app", reference_to(app)));
+}
+
+bool feature_set(struct world *world, const json_t *app, const char *name, bool enabled)
+{
+	json_t *feature = world_find_of(world, "features", app, name);
+
+	if (feature)
+		json_object_set_new(feature, "enabled", json_boolean(enabled));
+	return feature != NULL;
 }
 
 /* Items of a list of the app; without_app takes out what only the simulator needs. */
@@ -202,66 +223,13 @@ static void show_feature(struct call *call)
 static void set_feature(struct call *call)
 {
 	json_t *app = app_of(call);
-	json_t *feature = app ? world_find_of(call->world, "features", app, call->part[1]) : NULL;
 	bool enabled = json_is_true(json_object_get(call->body, "enabled"));
 
 	if (!app)
 		return;
-	if (!feature)
-		feature = feature_make(call->world, app, call->part[1], enabled);
-	json_object_set_new(feature, "enabled", json_boolean(enabled));
-	effect(call, app, "%s feature %s", enabled ? "enable" : "disable", call->part[1]);
+	if (feature_set(call->world, app, call->part[1], enabled))
+		effect(call, app, "%s feature %s", enabled ? "enable" : "disable", call->part[1]);
 	show_feature(call);
-}
-
-static void couplings(struct call *call)
-{
-	json_t *app = app_of(call);
-	json_t *coupling =
-		app ? world_find_of(call->world, "couplings", app, text_of(app, "id")) : NULL;
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(world_list(call->world, "couplings"), i,
-	                   item) if (app && world_is_of(item, app)) coupling = item;
-	if (coupling)
-		reply(call, 200, visible(coupling));
-	else if (app)
-		refuse(call, 404, "not_found", "Couldn't find that pipeline coupling.");
-}
-
-static void couple(struct call *call)
-{
-	const json_t *wanted = json_object_get(call->body, "app");
-	json_t *app = world_find(call->world, "apps",
-	                         json_is_string(wanted) ? json_string_value(wanted)
-	                                                : text_of(wanted, "id"));
-
-	if (!app) {
-		refuse(call, 404, "not_found", "Couldn't find that app.");
-		return;
-	}
-	effect(call, app, "couple to a pipeline");
-	json_t *made =
-		world_add(call->world, "couplings",
-	                  json_pack("{s:{s:s}, s:o, s:o, s:{s:s}, s:s, s:o}", "app", "id",
-	                            text_of(app, "id"), "created_at", new_time(), "id", new_id(),
-	                            "pipeline", "id", text_of(call->body, "pipeline"), "stage",
-	                            text_of(call->body, "stage"), "updated_at", new_time()));
-	reply(call, 201, visible(made));
-}
-
-static void uncouple(struct call *call)
-{
-	json_t *coupling = world_find(call->world, "couplings", call->part[0]);
-
-	if (!coupling) {
-		refuse(call, 404, "not_found", "Couldn't find that pipeline coupling.");
-		return;
-	}
-	effect(call, json_object_get(coupling, "app"), "remove from the pipeline");
-	reply(call, 200, visible(coupling));
-	world_remove(call->world, "couplings", coupling);
 }
 
 const struct route setting_routes[] = {
@@ -280,8 +248,5 @@ const struct route setting_routes[] = {
 	{"POST", "/apps/?/log-drains", add_drain},
 	{"GET", "/apps/?/log-drains/?", show_drain},
 	{"DELETE", "/apps/?/log-drains/?", remove_drain},
-	{"GET", "/apps/?/pipeline-couplings", couplings},
-	{"POST", "/pipeline-couplings", couple},
-	{"DELETE", "/pipeline-couplings/?", uncouple},
 	{0},
 };

@@ -26,9 +26,11 @@ static const char *const shared[] = {
 
 static json_t *shown(const json_t *app)
 {
-	json_t *out = json_pack("{s:b, s:b, s:{s:s}}", "joined", 1, "locked", 0, "team", "name",
-	                        text_of(app, "team.name"));
+	json_t *out = json_pack("{s:b, s:b, s:n}", "joined", 1, "locked", 0, "team");
 
+	if (json_is_object(json_object_get(app, "team")))
+		json_object_set_new(out, "team",
+		                    json_pack("{s:s}", "name", text_of(app, "team.name")));
 	for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
 		json_object_set(out, shared[i], json_object_get(app, shared[i]));
 	return out;
@@ -54,7 +56,25 @@ static void show(struct call *call)
 		reply(call, 200, shown(app));
 }
 
+/* {in: {id: [ID]}} */
+static void filter(struct call *call)
+{
+	json_t *ids = json_object_get(json_object_get(call->body, "in"), "id"), *id;
+	json_t *all = json_array();
+	size_t i;
+
+	json_array_foreach(ids, i, id)
+	{
+		const char *wanted = json_string_value(id);
+		json_t *app = world_find_by(call->world, "apps", "id", wanted ? wanted : "");
+		if (app)
+			json_array_append_new(all, shown(app));
+	}
+	reply(call, 200, all);
+}
+
 const struct route team_routes[] = {
+	{"POST", "/filters/apps", filter},
 	{"POST", "/teams/apps", create},
 	{"GET", "/teams/apps/?", show},
 	{0},

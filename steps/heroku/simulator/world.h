@@ -24,6 +24,9 @@ struct cluster {
 
 enum { CLUSTERS_MOST = 64, PARTS_MOST = 4 };
 
+/* The generation of all apps and pipelines. */
+#define CEDAR_ID "f1c3c2f0-0c5e-4c7c-9a7e-0d8f5d0c0001"
+
 enum job_kind { JOB_PROVISION, JOB_DESTROY, JOB_UNFOLLOW, JOB_TRANSFER, JOB_RELEASE };
 
 /* Work for the main thread, which owns the servers. */
@@ -60,8 +63,9 @@ struct call {
 	json_t *answer;         /* ours to release */
 	char *plain;            /* a text instead of JSON, ours to free; or NULL */
 	unsigned status;
-	bool unreadable;           /* the body is no JSON */
-	bool with_plan, with_vars; /* Accept-Inclusion */
+	bool unreadable;                  /* the body is no JSON */
+	bool with_plan, with_vars;        /* Accept-Inclusion */
+	bool expand_plan, expand_service; /* Accept-Expansion */
 	bool provision_fails;
 };
 
@@ -74,7 +78,7 @@ struct route {
 extern const struct route account_routes[], app_routes[], config_routes[], addon_routes[],
 	attachment_routes[], dyno_routes[], release_routes[], setting_routes[], domain_routes[],
 	certificate_routes[], data_routes[], transfer_routes[], schedule_routes[], webhook_routes[],
-	team_routes[], log_routes[], control_routes[];
+	team_routes[], log_routes[], pipeline_routes[], control_routes[];
 
 /* ---- state ---- */
 
@@ -117,6 +121,7 @@ void effect(struct call *call, const json_t *app, const char *format, ...)
 /* The app of part[0]; NULL with 404 answered. */
 json_t *app_of(struct call *call);
 json_t *team_app_of(struct call *call); /* must be one of a team */
+const json_t *account_of(struct call *call);
 
 /* ---- resources ---- */
 
@@ -128,9 +133,14 @@ json_t *slug_make(struct world *world, const json_t *app, const json_t *asked);
 json_t *domain_make(struct world *world, const json_t *app, const char *hostname);
 json_t *collaborator_make(struct world *world, const json_t *app, const char *email);
 json_t *drain_make(struct world *world, const json_t *app, const char *url);
-json_t *feature_make(struct world *world, const json_t *app, const char *name, bool enabled);
 json_t *webhook_make(struct world *world, const json_t *app, const json_t *asked);
 json_t *review_app_make(struct world *world, const json_t *coupling, const char *branch);
+void features_make(struct world *world, const json_t *app);
+/* False: there is no such feature. */
+bool feature_set(struct world *world, const json_t *app, const char *name, bool enabled);
+json_t *pipeline_make(struct world *world, const char *name);
+json_t *coupling_make(struct world *world, const json_t *app, const json_t *pipeline,
+                      const char *stage);
 void buildpacks_set(json_t *app, const json_t *urls);
 json_t *formation_set(struct world *world, const json_t *app, const char *type, int64_t quantity);
 int64_t formation_quantity(struct world *world, const json_t *app, const char *type);
@@ -148,6 +158,9 @@ json_t *config_of(struct world *world, const json_t *app);
 json_t *attachment_make(struct world *world, const json_t *addon, const json_t *app,
                         const char *name);
 json_t *attachment_vars(struct world *world, const json_t *attachment);
+/* One that the app does not use yet: DATABASE, then HEROKU_POSTGRESQL_BLUE and so on. */
+void attachment_name(struct world *world, const json_t *app, const char *service, char *out,
+                     size_t size);
 
 /* NULL with the refusal answered. */
 json_t *addon_make(struct call *call, json_t *app, const json_t *asked);
