@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "region"))
 import region  # noqa: E402
-import worlds  # noqa: E402
+import compare  # noqa: E402
 from region import Users, World, check  # noqa: E402
 
 KINDS = [("closed before the effect", "drop", "before"), ("dropped after the effect", "drop", "after"),
@@ -24,7 +24,7 @@ def writes_of(ledger):
     """[(method, pattern of the path, which one of these)], one an effect."""
     found, count = [], {}
     for effect in ledger:
-        path = re.sub(worlds.UUID + r"|\b[a-z]+-[a-z]*-?\d+\b", "*", effect["path"])
+        path = re.sub(compare.UUID + r"|\b[a-z]+-[a-z]*-?\d+\b", "*", effect["path"])
         endpoint = effect["method"], path
         count[endpoint] = count.get(endpoint, 0) + 1
         found.append((*endpoint, count[endpoint]))
@@ -67,7 +67,7 @@ def carried_out(plan, writes=(), turn=0):
         # One request may have two effects, and then there is no second request.
         missed = {fault for fault in set(faults.values()) - struck if " 1: " in fault}
         check(not missed, f"not struck: {sorted(missed)}")
-        return ledger, worlds.state_of(world), worlds.effects_of(ledger), struck
+        return ledger, compare.state_of(world), compare.effects_of(ledger), struck
 
 
 def replies_are_lost(plan):
@@ -79,7 +79,7 @@ def replies_are_lost(plan):
         _, world_after, effects_after, hit = carried_out(plan, writes, turn)
         check(effects_after == effects,
               f"turn {turn}: more {effects_after - effects}, fewer {effects - effects_after}")
-        worlds.same(f"turn {turn}", world_after, world)
+        compare.same(f"turn {turn}", world_after, world)
         struck |= hit
     print(f"{len(struck)} faults at {len(writes)} writes to {len({write[:2] for write in writes})} endpoints", flush=True)
 

@@ -41,8 +41,8 @@ def nameless(text):
     return text
 
 
-def state_of(world):
-    """{list: [items]}, with ids named after what they stand for."""
+def state_of(world, rename=lambda text: text):
+    """{list: [items]}, with ids named after what they stand for; rename: of further names made by chance."""
     for app in world.call("GET", "/apps"):
         wait_until(lambda: all(one["state"] == "up" for one in world.call("GET", f"/apps/{app['name']}/dynos")), "dynos")
     lists = without_times(world.call("GET", "/_sim/world"))
@@ -61,7 +61,7 @@ def state_of(world):
 
     def normal(item):
         text = re.sub(UUID, lambda found: labels.get(found.group(), found.group()), json.dumps(item, sort_keys=True))
-        return nameless(text)
+        return nameless(rename(text))
     return {kind: sorted(normal(item) for item in (items if isinstance(items, list) else [items]))
             for kind, items in lists.items()}
 

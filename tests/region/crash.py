@@ -14,7 +14,6 @@ import sys
 import region
 from compare import effects_of, same, state_of
 from region import ROWS, Users, World, check, wait_until
-from worlds import effects_of, same, state_of
 
 CRASHING = os.path.abspath(sys.argv[2])  # the plan that kills itself at a record
 RELEASE = os.environ.get("PLAN_LEVEL") == "release"

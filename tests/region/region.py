@@ -200,7 +200,8 @@ class World:
             if found:
                 self.tls = int(found.group(1))
                 break
-        self.url = re.search(r"HEROKU_HOST=(\S+)", said).group(1)
+        self.exports = dict(re.findall(r"^export (\w+)=(\S+)$", said, re.MULTILINE))  # for the Heroku CLI
+        self.url = self.exports["HEROKU_HOST"]
         self.router = re.search(r"apps answer at (http://127\.0\.0\.1:\d+)/", said).group(1)
 
     def make_apps(self):
