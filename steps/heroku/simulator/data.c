@@ -165,24 +165,7 @@ static void unfollow(struct call *call)
 	reply(call, 200, json_pack("{s:s}", "message", "Unfollow started"));
 }
 
-/* There is only the default one. */
-static void credentials(struct call *call)
-{
-	json_t *addon = database_of(call);
-
-	if (!addon)
-		return;
-	const struct scratch *scratch = &cluster_of(call->world, text_of(addon, "id"))->scratch;
-	reply(call, 200,
-	      json_pack("[{s:s, s:s, s:s, s:s, s:s, s:i, s:[{s:s, s:s, s:s}]}]", "uuid",
-	                text_of(addon, "id"), "name", "default", "state", "active", "database",
-	                scratch->database, "host", "localhost", "port", scratch->port,
-	                "credentials", "user", scratch->user, "password", scratch->password,
-	                "state", "active"));
-}
-
 const struct route data_routes[] = {
-	{"GET", "/postgres/v0/databases/?/credentials", credentials},
 	{"GET", "/client/v11/databases/?", show},
 	{"GET", "/client/v11/databases/?/wait_status", wait_status},
 	{"PUT", "/client/v11/databases/?/unfollow", unfollow},
