@@ -130,6 +130,15 @@ static bool answer(struct task *task, char letter)
 	return write(task->channel.descriptor, &letter, 1) == 1;
 }
 
+/* What stands on a step that acts once more was made before that. */
+static void look_at_users_again(const struct hearing *hearing)
+{
+	const struct plan_step *step = hearing->task->step;
+
+	for (size_t i = 0; i < step->user_count; i++)
+		hearing->walking->passing[step->users[i]->order] = false;
+}
+
 static bool let_act(const struct hearing *hearing)
 {
 	static const char *const keys[] = {"before", "changes", "conditions", "subjects", NULL};
@@ -140,8 +149,10 @@ static bool let_act(const struct hearing *hearing)
 		return false;
 	task->state = TASK_ACTING;
 	task->acting_since_ms = clock_real_ms();
-	if (kind == RECORD_INTENT)
+	if (kind == RECORD_INTENT) {
 		tell(hearing, NEWS_ACTING, hearing->message);
+		look_at_users_again(hearing);
+	}
 	answer(task, 'g');
 	return true;
 }

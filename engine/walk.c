@@ -131,11 +131,14 @@ static bool choose_steps(struct walking *walking)
 }
 
 /* Whether what a step did, or found, is what the plan counts on now: the steps that it needs were
- * not undone since, or a later step has taken its work over. */
+ * not undone since, or a later step has taken its work over. One that is to be looked at again
+ * stands. */
 static bool stands(const struct walking *walking, const struct plan_step *step,
                    const bool *standing)
 {
-	if (run_step(walking->options->run, step->id)->state != RUN_DONE)
+	const struct run_step *known = run_step(walking->options->run, step->id);
+
+	if (known->state != RUN_DONE && !(known->state == RUN_PENDING && known->was_done))
 		return false;
 	for (size_t i = 0; i < step->need_count; i++)
 		if (!standing[step->needs[i]->order])
@@ -146,6 +149,8 @@ static bool stands(const struct walking *walking, const struct plan_step *step,
 /* Whether a step that stands needs nothing of this walk: looking again would tell nothing. */
 static bool is_behind(const struct walking *walking, const struct plan_step *step)
 {
+	if (run_step(walking->options->run, step->id)->state != RUN_DONE)
+		return false;
 	if (walking->options->mode == WALK_APPLY)
 		return !(step->module->traits & STEP_SERVICE && step->module->serve);
 	return step->module->traits & (STEP_READ_ONLY | STEP_PERSON) ||
@@ -168,8 +173,12 @@ static void settle_what_is_behind(struct walking *walking)
 	}
 	for (size_t i = 0; i < plan->step_count; i++) {
 		standing[i] = walking->included[i] && stands(walking, &plan->steps[i], standing);
-		if (standing[i] && is_behind(walking, &plan->steps[i]))
+		if (!standing[i] || !is_behind(walking, &plan->steps[i]))
+			continue;
+		if (walking->missing[i] == 0 || walking->options->mode == WALK_LOOK)
 			walking_settle(walking, &plan->steps[i], SETTLED_DONE);
+		else
+			walking->passing[i] = true;
 	}
 }
 
@@ -181,6 +190,7 @@ static bool begin(struct walking *walking)
 	walking->settled = arena_array(arena, count, sizeof *walking->settled);
 	walking->missing = arena_array(arena, count, sizeof *walking->missing);
 	walking->included = arena_array(arena, count, sizeof *walking->included);
+	walking->passing = arena_array(arena, count, sizeof *walking->passing);
 	walking->changes_ahead = arena_array(arena, count, sizeof *walking->changes_ahead);
 	walking->ready = arena_array(arena, 2 * count, sizeof *walking->ready);
 	walking->predicted = value_map(arena);
@@ -229,6 +239,10 @@ static bool start_ready(struct walking *walking)
 		const struct plan_step *step = walking->ready[walking->ready_first++];
 		if (walking->settled[step->order] != SETTLED_NOT || looks_too_early(walking, step))
 			continue;
+		if (walking->passing[step->order]) {
+			walking_settle(walking, step, SETTLED_DONE);
+			continue;
+		}
 		walking_tell(walking, NEWS_START, step, NULL, NULL);
 		if (!task_start(walking, step, walking->options->mode))
 			return fail(&walking->result->error, ERROR_FAILED,

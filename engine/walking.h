@@ -52,6 +52,7 @@ struct walking {
 	enum settled *settled;          /* by order of the step */
 	size_t *missing;                /* needs that are not settled yet, by order */
 	bool *included;                 /* by order */
+	bool *passing;                  /* APPLY: done and standing, settles with its needs */
 	bool *changes_ahead;            /* LOOK: the step or something before it has changes */
 	const struct plan_step **ready; /* FIFO of steps whose needs are settled */
 	size_t ready_first, ready_count;
