@@ -186,36 +186,68 @@ static void set_outputs(struct step *step, const struct value *things)
 	}
 }
 
-static void tell_copied(struct step *step, const struct value *things, struct changes *changes)
+/* What is said of a thing besides what becomes of it; "" for nothing. */
+static const char *reason(struct step *step, const struct value *thing)
+{
+	bool stops = !value_get_bool(thing, "accepted", true);
+	bool left = strcmp(value_get_text(thing, "is", ""), inventory_left) == 0;
+
+	return arena_printf(step->arena, "%s%s", value_get_text(thing, "why", ""),
+	                    stops  ? "; it stops the plan"
+	                    : left ? "; accepted"
+	                           : "");
+}
+
+/* "manual: jobs:x (Scheduler has no API), ..." */
+static void tell_sort(struct step *step, const struct value *things, const char *is,
+                      struct text *line)
+{
+	bool first = true;
+
+	for (const struct value *one = things->as.items.first; one; one = one->next) {
+		const char *why = reason(step, one);
+		if (strcmp(value_get_text(one, "is", ""), is) != 0)
+			continue;
+		if (first)
+			text_format(line, "%s%s: ", line->length ? "; " : "", is);
+		text_format(line, "%s%s%s%s%s", first ? "" : ", ", value_get_text(one, "what", ""),
+		            why[0] ? " (" : "", why, why[0] ? ")" : "");
+		first = false;
+	}
+}
+
+/* Two notes, not one a thing: each is a record of its own. */
+static void tell_notes(struct step *step, const struct value *things)
+{
+	static const char *const sorts[][2] = {{inventory_copied, is_later},
+	                                       {inventory_manual, inventory_left}};
+
+	for (size_t i = 0; i < sizeof sorts / sizeof *sorts; i++) {
+		struct text line = {0};
+		for (size_t k = 0; k < 2; k++)
+			tell_sort(step, things, sorts[i][k], &line);
+		if (line.length)
+			step_note(step, "%s", text_string(&line));
+		text_free(&line);
+	}
+}
+
+/* A line for each thing that is not copied, or not as it was; one for all the others. */
+static void tell_changes(struct step *step, const struct value *things, struct changes *changes)
 {
 	struct text line = {0};
 
 	pick(step, things, inventory_copied, &line);
-	if (line.length && step->looking)
+	if (line.length)
 		changes_add(changes, inventory_copied, NULL,
 		            value_text(step->arena, text_string(&line)), NULL);
-	else if (line.length)
-		step_note(step, "%s: %s", inventory_copied, text_string(&line));
 	text_free(&line);
-}
-
-/* One line each for what is not copied, and for what is, but not as it was. */
-static void tell_one(struct step *step, const struct value *thing, struct changes *changes)
-{
-	const struct value *is = value_get(thing, "is");
-	const char *what = value_get_text(thing, "what", ""), *why;
-	bool stops = !value_get_bool(thing, "accepted", true);
-
-	why = arena_printf(step->arena, "%s%s", value_get_text(thing, "why", ""),
-	                   stops                                           ? "; it stops the plan"
-	                   : strcmp(value_reveal(is), inventory_left) == 0 ? "; accepted"
-	                                                                   : "");
-	if (strcmp(value_reveal(is), inventory_copied) == 0 && !why[0])
-		return;
-	if (step->looking)
-		changes_add(changes, what, NULL, is, why);
-	else
-		step_note(step, "%s: %s: %s", value_reveal(is), what, why);
+	for (const struct value *one = things->as.items.first; one; one = one->next) {
+		const char *why = reason(step, one);
+		if (strcmp(value_get_text(one, "is", ""), inventory_copied) != 0 || why[0])
+			changes_add(changes, value_get_text(one, "what", ""), NULL,
+			            value_get(one, "is"), why);
+	}
 }
 
 static bool refuse(const struct value *things, struct error *err)
@@ -247,9 +279,10 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 	const struct value *things = value_get(seen, "things");
 
 	set_outputs(step, things);
-	tell_copied(step, things, changes);
-	for (const struct value *one = things->as.items.first; one; one = one->next)
-		tell_one(step, one, changes);
+	if (step->looking)
+		tell_changes(step, things, changes);
+	else
+		tell_notes(step, things);
 	return step->looking || refuse(things, err);
 }
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.parse
 
+import carried
 import clients
 import proxy
 from certificates import make_certificates, read
@@ -194,7 +195,6 @@ def settings(api):
     api.call("GET", f"/apps/twoapp/log-drains/{drain['token']}")
     api.call("DELETE", f"/apps/twoapp/log-drains/{drain['id']}")
     api.refused(404, "not_found", "DELETE", f"/apps/twoapp/log-drains/{drain['id']}")
-    webhooks(api)
     pipeline = api.call("GET", "/apps/oneapp/pipeline-couplings")["pipeline"]["id"]
     check([each["branch"] for each in api.call("GET", f"/pipelines/{pipeline}/review-apps")] == ["fix-login"],
           "other review apps")
@@ -202,21 +202,6 @@ def settings(api):
     coupling = api.call("POST", "/pipeline-couplings", {"app": app, "pipeline": pipeline, "stage": "production"}, 201)
     api.call("DELETE", f"/pipeline-couplings/{coupling['id']}")
     api.refused(404, "not_found", "GET", "/apps/twoapp/pipeline-couplings")
-
-
-def webhooks(api):
-    """The secret is written, and never read."""
-    body = {"url": "https://hooks.example.com/two", "include": ["api:build", "api:release"], "level": "notify"}
-    made = api.call("POST", "/apps/twoapp/webhooks", {**body, "secret": "canary", "authorization": "Bearer canary"},
-                    201)
-    check({key: made[key] for key in body} == body and "canary" not in json.dumps(made), f"another webhook: {made}")
-    check(api.call("GET", "/apps/twoapp/webhooks") == [made], "other webhooks")
-    check(api.call("GET", f"/apps/twoapp/webhooks/{made['id']}") == made, "by its id it is another")
-    check(api.call("GET", "/apps/oneapp/webhooks")[0]["level"] == "sync", "the seeded webhook")
-    api.refused(422, "invalid_params", "POST", "/apps/twoapp/webhooks", {**body, "include": []})
-    api.refused(422, "invalid_params", "POST", "/apps/twoapp/webhooks", {**body, "url": "http://hooks.example.com/"})
-    api.call("DELETE", f"/apps/twoapp/webhooks/{made['id']}")
-    api.refused(404, "not_found", "DELETE", f"/apps/twoapp/webhooks/{made['id']}")
 
 
 def config_and_releases(api):
@@ -432,22 +417,6 @@ def transfers(api):
     api.call("GET", f"/client/v11/apps/twoapp/transfers/{copied['num']}", wanted=404)
 
 
-def schedules_and_credentials(api):
-    """One schedule a name; credentials are listed, the default one first."""
-    path = "/client/v11/databases/phase-db/transfer-schedules"
-    check([(each["name"], each["hour"]) for each in api.call("GET", path)] == [("DATABASE_URL", 2)], "other schedules")
-    wanted = {"hour": 3, "timezone": "Europe/Berlin", "schedule_name": "DATABASE_URL"}
-    made = api.call("POST", path, wanted, 201)
-    check(api.call("GET", path) == [made] and made["hour"] == 3, "it does not take the place of the older one")
-    api.refused(422, "unprocessable_entity", "POST", path, {**wanted, "hour": 24})
-    api.call("GET", "/client/v11/databases/none-such/transfer-schedules", wanted=404)
-    check(api.call("DELETE", f"{path}/{made['uuid']}") == made and api.call("GET", path) == [], "it is still there")
-    api.call("DELETE", f"{path}/{made['uuid']}", wanted=404)
-    listed = api.call("GET", "/postgres/v0/databases/phase-db/credentials")
-    check([each["name"] for each in listed] == ["default", "reports"], f"other credentials: {listed}")
-    check(api.call("GET", "/client/v11/databases/phase-db")["credentials"] == 2, "it counts others")
-
-
 # ---- Domains and certificates ----
 
 def certificates(api, directory):
@@ -494,8 +463,7 @@ def all_of_it(api):
     api.control("POST", "/_sim/seed", SEED)
     parts = [account_and_catalogue, protocol, pages, faults, apps_and_teams, settings, config_and_releases,
              release_phases, formation_and_dynos, one_off_dynos, addons, promotion, attachments, followers, transfers,
-             schedules_and_credentials, domains,
-             *clients.PARTS]
+             carried.webhooks, carried.schedules_and_credentials, domains, *clients.PARTS]
     for part in parts:
         part(api)
     with tempfile.TemporaryDirectory() as directory:

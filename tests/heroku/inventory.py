@@ -34,9 +34,9 @@ def what_stays_behind_stops_the_plan():
     with Scene(sys.argv[1], [OLD, {"name": "newapp", "region": "eu", "config": {"RACK_ENV": "production"}}],
                steps("")) as here:
         output = here.apply(3)
-        says(output, "copied: config:RACK_ENV", "not carried: config:KEY", "not carried: data:DATABASE",
-             "not carried: webhook:hooks.example.com notify api:release", "not carried: drain:https://logs.example.com/",
-             "not carried: attachment:DATABASE_CONNECTION_POOL", "manual: jobs:old-jobs")
+        says(output, "copied: config:RACK_ENV", "manual: jobs:old-jobs (", "not carried: config:KEY (",
+             "data:DATABASE (", "webhook:hooks.example.com notify api:release", "drain:https://logs.example.com/ (",
+             "attachment:DATABASE_CONNECTION_POOL (")
         here.write(steps(", accept: [config, data, webhook, drain, addon, attachment, credential]"))
         here.apply(0, "--amend")
         must_be(here.effects(), [], "effects")

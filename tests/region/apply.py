@@ -51,10 +51,10 @@ def the_inventory_is_taken(world):
     check("config:REPORTS_URL       not carried" in output and "accepted)" in output, output)
     world.apply(4, "--amend")
     journal = world.run(0, "journal", "--json", world.file)
-    for line in ("copied: config:LANG, config:RACK_ENV, config:SECRET_KEY", "later: domain:www.example.com: by the step move-domain",
-                 "later: attachment:DATABASE_CONNECTION_POOL: by the step promote",
-                 "manual: jobs:source-jobs: Scheduler has no API", "review-app:fix-login: it belongs to the pipeline",
-                 "not carried: config:REPORTS_URL: it points at the same place"):
+    for line in ("copied: config:LANG, config:RACK_ENV, config:SECRET_KEY", "domain:www.example.com (by the step move-domain)",
+                 "attachment:DATABASE_CONNECTION_POOL (by the step promote)",
+                 "manual: jobs:source-jobs (Scheduler has no API", "review-app:fix-login (it belongs to the pipeline",
+                 "not carried: config:REPORTS_URL (it points at the same place"):
         check(line in journal, f"{line!r} is not in the journal\n{journal}")
 
 
