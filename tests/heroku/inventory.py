@@ -35,7 +35,7 @@ def what_stays_behind_stops_the_plan():
                steps("")) as here:
         output = here.apply(3)
         says(output, "copied: config:RACK_ENV", "manual: jobs:old-jobs (", "not carried: config:KEY (",
-             "data:DATABASE (", "webhook:hooks.example.com notify api:release", "drain:https://logs.example.com/ (",
+             "data:DATABASE (", "webhook:hooks.example.com notify api:release", "drain:https://logs.example.com/",
              "attachment:DATABASE_CONNECTION_POOL (")
         here.write(steps(", accept: [config, data, webhook, drain, addon, attachment, credential]"))
         here.apply(0, "--amend")
