@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* plan graph: the steps and what they need, as text, DOT, Mermaid or JSON. */
 #include "cmd/command.h"
+#include "cmd/mermaid.h"
 #include "cmd/show.h"
 
 #include <string.h>
@@ -16,14 +17,26 @@ static void print_text(struct invocation *invocation, const struct plan *plan)
 	}
 }
 
+/* A quoted string of DOT knows two escapes, and none for what is not seen. */
+static void print_dot_label(const char *text)
+{
+	putchar('"');
+	for (const char *c = text; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			putchar('\\');
+		putchar((unsigned char)*c < ' ' ? ' ' : *c);
+	}
+	putchar('"');
+}
+
 static void print_dot(struct invocation *invocation, const struct plan *plan)
 {
 	(void)invocation;
-	/* Ids hold neither quotes nor backslashes but in for_each items, which %s of show_text
-	 * escapes. */
 	puts("digraph plan {\n  rankdir=LR;");
 	for (size_t i = 0; i < plan->step_count; i++) {
-		printf("  s%zu [label=\"%s\"];\n", i, plan->steps[i].id);
+		printf("  s%zu [label=", i);
+		print_dot_label(plan->steps[i].id);
+		puts("];");
 		for (size_t n = 0; n < plan->steps[i].need_count; n++)
 			printf("  s%zu -> s%zu;\n", plan->steps[i].needs[n]->order, i);
 	}
@@ -32,13 +45,17 @@ static void print_dot(struct invocation *invocation, const struct plan *plan)
 
 static void print_mermaid(struct invocation *invocation, const struct plan *plan)
 {
+	struct text out = {0};
+	size_t left_out = mermaid_write(plan, &out);
+
 	(void)invocation;
-	puts("graph LR");
-	for (size_t i = 0; i < plan->step_count; i++) {
-		printf("  s%zu[\"%s\"]\n", i, plan->steps[i].id);
-		for (size_t n = 0; n < plan->steps[i].need_count; n++)
-			printf("  s%zu --> s%zu\n", plan->steps[i].needs[n]->order, i);
-	}
+	fputs(text_string(&out), stdout);
+	text_free(&out);
+	if (left_out)
+		fprintf(stderr,
+		        "plan graph: %zu of %zu steps are left out: GitHub draws %d edges and "
+		        "50,000 characters at most; --format dot shows all\n",
+		        left_out, plan->step_count, MERMAID_EDGES);
 }
 
 static void print_json(struct invocation *invocation, const struct plan *plan)
@@ -69,8 +86,9 @@ static const struct {
 
 static int run(struct invocation *invocation)
 {
-	const char *format =
-		invocation->text[OPTION_FORMAT] ? invocation->text[OPTION_FORMAT] : "text";
+	const char *format = invocation->given[OPTION_JSON]    ? "json"
+	                     : invocation->text[OPTION_FORMAT] ? invocation->text[OPTION_FORMAT]
+	                                                       : "text";
 	struct plan plan;
 
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
@@ -88,10 +106,13 @@ static int run(struct invocation *invocation)
 
 const struct command command_graph = {
 	.name = "graph",
-	.usage = "FILE [--format FORMAT]",
+	.usage = "FILE [--format FORMAT] [--json]",
 	.text = "Show the steps and what they need",
 	.least = 1,
 	.most = 1,
-	.options = {OPTION_FORMAT, OPTION_SET, OPTION_INPUTS, OPTION_COLOR},
+	.details = "mermaid is for pull requests, between ```mermaid and ```: hexagons wait for\n"
+		   "conditions, round steps for people, steps with a double border cannot be "
+		   "undone.\n",
+	.options = {OPTION_FORMAT, OPTION_JSON, OPTION_SET, OPTION_INPUTS, OPTION_COLOR},
 	.run = run,
 };
