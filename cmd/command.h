@@ -42,6 +42,8 @@ struct option_entry {
 	const char *name;
 	const char *argument; /* what it takes, for people; NULL when nothing */
 	const char *text;
+	const char *choices; /* the words it takes, with blanks between; NULL: any, or as the
+	                        command says */
 };
 
 extern const struct option_entry option_table[OPTION_COUNT];
@@ -65,6 +67,7 @@ struct command {
 	const char *usage;                    /* "FILE [--json]" */
 	const char *text;                     /* one sentence */
 	const char *details;                  /* more for --help, lines; NULL */
+	const char *formats;                  /* what --format takes, with blanks between; NULL */
 	int least, most;                      /* arguments beside the options */
 	enum option_id options[OPTION_COUNT]; /* ends with OPTION_NONE */
 	int (*run)(struct invocation *invocation);
@@ -72,10 +75,10 @@ struct command {
 
 extern const struct command *const commands[]; /* NULL-ended, in main.c */
 
-extern const struct command command_apply, command_approve, command_check, command_diff,
-	command_explain, command_graph, command_journal, command_pause, command_rehearse,
-	command_resume, command_rollback, command_sandbox, command_schema, command_status,
-	command_steps, command_stop;
+extern const struct command command_apply, command_approve, command_check, command_completion,
+	command_diff, command_explain, command_graph, command_journal, command_pause,
+	command_rehearse, command_resume, command_rollback, command_sandbox, command_schema,
+	command_status, command_steps, command_stop;
 
 /* Loads the plan the command line names (or the only one whose journal is at hand); prints what is
  * wrong with it. False: the command ends with EXIT_BAD_USAGE. */

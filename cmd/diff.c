@@ -247,6 +247,7 @@ const struct command command_diff = {
 		"Exit codes: 0; with --detailed-exitcode 2 when there are differences; 64 when "
 		"the\n"
 		"new version of a plan is not valid (the differences are printed all the same).\n",
+	.formats = "text markdown json",
 	.least = 1,
 	.most = 2,
 	.options = {OPTION_THROUGH, OPTION_ALLOW_COMMANDS, OPTION_DETAILED_EXITCODE, OPTION_SET,

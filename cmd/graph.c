@@ -108,6 +108,7 @@ const struct command command_graph = {
 	.name = "graph",
 	.usage = "FILE [--format FORMAT] [--json]",
 	.text = "Show the steps and what they need",
+	.formats = "text dot mermaid json",
 	.least = 1,
 	.most = 1,
 	.details = "mermaid is for pull requests, between ```mermaid and ```: hexagons wait for\n"

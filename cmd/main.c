@@ -34,11 +34,10 @@ const struct option_entry option_table[OPTION_COUNT] = {
                                    "let the plan start the programs that it names"},
 	[OPTION_AMEND] = {"amend", NULL, "take the open run up with the changed plan"},
 	[OPTION_CERT] = {"cert", "FILE", "serve custom domains over HTTPS with this certificate"},
-	[OPTION_COLOR] = {"color", "WHEN", "auto, always or never"},
+	[OPTION_COLOR] = {"color", "WHEN", "auto, always or never", "auto always never"},
 	[OPTION_DETAILED_EXITCODE] = {"detailed-exitcode", NULL, "exit 2 when there are changes"},
 	[OPTION_DIFF] = {"diff", NULL, "the schema of `plan diff REV..REV --json` instead"},
-	[OPTION_FORMAT] = {"format", "FORMAT",
-                           "diff: text, markdown or json; graph: text, dot, mermaid or json"},
+	[OPTION_FORMAT] = {"format", "FORMAT", "how it is printed"},
 	[OPTION_HELP] = {"help", NULL, "show this help"},
 	[OPTION_INPUTS] = {"inputs", "FILE", "a JSON file of inputs"},
 	[OPTION_JOBS] = {"jobs", "N", "how many steps run at once (8)"},
@@ -59,17 +58,19 @@ const struct option_entry option_table[OPTION_COUNT] = {
 };
 
 const struct command *const commands[] = {
-	&command_check,   &command_diff,  &command_apply,  &command_status, &command_explain,
-	&command_approve, &command_pause, &command_resume, &command_stop,   &command_rollback,
-	&command_journal, &command_graph, &command_steps,  &command_schema, &command_rehearse,
-	&command_sandbox, NULL,
+	&command_check,    &command_diff,       &command_apply,
+	&command_status,   &command_explain,    &command_approve,
+	&command_pause,    &command_resume,     &command_stop,
+	&command_rollback, &command_journal,    &command_graph,
+	&command_steps,    &command_schema,     &command_rehearse,
+	&command_sandbox,  &command_completion, NULL,
 };
 
 static void print_help(FILE *stream)
 {
 	fputs("usage: plan COMMAND ...\n\n", stream);
 	for (size_t i = 0; commands[i]; i++)
-		fprintf(stream, "  plan %-9s %-36s %s\n", commands[i]->name, commands[i]->usage,
+		fprintf(stream, "  plan %-10s %-36s %s\n", commands[i]->name, commands[i]->usage,
 		        commands[i]->text);
 	fputs("\n`plan COMMAND --help` shows the options of one.\n", stream);
 }
@@ -83,6 +84,8 @@ static void print_command_help(const struct command *command, FILE *stream)
 		        24 - (int)strlen(option->name), option->argument ? option->argument : "",
 		        option->text);
 	}
+	if (command->formats)
+		fprintf(stream, "\nFormats: %s\n", command->formats);
 	if (command->details)
 		fprintf(stream, "\n%s", command->details);
 }

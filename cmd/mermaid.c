@@ -7,7 +7,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#define TITLE_CHARACTERS 60
+#define ID_CHARACTERS ((size_t)120)
+#define TITLE_CHARACTERS ((size_t)60)
 
 /* What a step can be besides a plain box; a step may be several, its shape shows the first. */
 static const struct mark {
@@ -121,7 +122,7 @@ static void put_node(struct text *out, const struct plan_step *step, bool titles
 	while (mark < MARKS && !has_mark(step, mark))
 		mark++;
 	text_format(out, "  s%zu%s\"", step->order, mark < MARKS ? marks[mark].open : "[");
-	put_label(out, step->id, 2 * TITLE_CHARACTERS);
+	put_label(out, step->id, ID_CHARACTERS);
 	if (step->title && titles)
 		put_remark(out, step->title);
 	put_remarks(out, step);
