@@ -16,7 +16,6 @@ LENIENCIES = {
     ("POST", r"/addon-attachments"): "objects {name} for add-on and app",
     ("POST", r"/apps/[^/]+/addons"): "an object {name} for the plan",
     ("DELETE", r"/apps/[^/]+/addons/[^/]+"): "a body",
-    ("DELETE", r"/apps/[^/]+/(domains|collaborators|log-drains)/[^/]+"): "a body",
 }
 
 
