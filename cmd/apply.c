@@ -34,12 +34,20 @@ static bool is_confirmed(const struct invocation *invocation, const struct plan 
 	return fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0;
 }
 
-static size_t jobs(const struct invocation *invocation)
+#define JOBS_MOST 256
+
+/* *jobs 0: not given. */
+static bool read_jobs(const struct invocation *invocation, size_t *jobs)
 {
 	const char *text = invocation->text[OPTION_JOBS];
-	long number = text ? strtol(text, NULL, 10) : 0;
+	char *end = NULL;
+	long number = text ? strtol(text, &end, 10) : 0;
 
-	return number > 0 && number <= 256 ? (size_t)number : 0;
+	*jobs = (size_t)number;
+	if (!text || (end != text && !*end && number >= 1 && number <= JOBS_MOST))
+		return true;
+	fprintf(stderr, "plan: --jobs takes a number from 1 to %d, not %s\n", JOBS_MOST, text);
+	return false;
 }
 
 static int walk_and_report(const struct invocation *invocation, struct session *session,
@@ -57,7 +65,6 @@ static int walk_and_report(const struct invocation *invocation, struct session *
 		.run = &session->run,
 		.secrets = session->secrets,
 		.connections = session->connections,
-		.jobs = jobs(invocation),
 		.through = through,
 		.allow_commands = invocation->given[OPTION_ALLOW_COMMANDS],
 		.wait_for_people = invocation->given[OPTION_WAIT] || isatty(STDIN_FILENO),
@@ -67,6 +74,7 @@ static int walk_and_report(const struct invocation *invocation, struct session *
 	struct walk_result result;
 	struct error err = {0};
 
+	read_jobs(invocation, &options.jobs);
 	walk_catch_signals();
 	if (!walk(&options, &result))
 		return command_fail(&result.error);
@@ -154,8 +162,10 @@ static int run(struct invocation *invocation)
 	struct plan plan;
 	struct session session = {0};
 	struct error err = {0};
+	size_t jobs;
 
-	if (!command_load_plan(invocation, invocation->arguments[0], &plan))
+	if (!read_jobs(invocation, &jobs) ||
+	    !command_load_plan(invocation, invocation->arguments[0], &plan))
 		return EXIT_BAD_USAGE;
 	int code = EXIT_BAD_USAGE;
 	if (is_confirmed(invocation, &plan))

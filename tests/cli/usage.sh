@@ -14,6 +14,8 @@ expect 64 "$plan" check
 says "usage: plan check FILE"
 expect 64 "$plan" check /nowhere/x.yaml
 says "No such file"
+expect 64 "$plan" apply --yes --jobs 300 /nowhere/x.yaml
+says "from 1 to 256, not 300"
 expect 0 "$plan" help
 says "plan apply"
 expect 0 "$plan" --version
