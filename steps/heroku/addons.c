@@ -231,9 +231,7 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		const char *path = value_get(one, "plan")
 		                           ? heroku_path(&heroku, "/apps/%s/addons/%s", app, ours)
 		                           : heroku_path(&heroku, "/addon-attachments/%s", id);
-		enum heroku_outcome outcome =
-			heroku_write(&heroku, "DELETE", path, NULL, NULL, err);
-		if (outcome != HEROKU_DONE && outcome != HEROKU_ABSENT)
+		if (!heroku_delete(&heroku, path, err))
 			return false;
 	}
 	return true;

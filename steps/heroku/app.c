@@ -255,9 +255,7 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		return !stack || set_stack(&heroku, stack, err);
 	if (!step->was_done && !check_ours(&heroku, app, value_get(before, "wanted"), err))
 		return false;
-	enum heroku_outcome outcome = heroku_write(
-		&heroku, "DELETE", heroku_path(&heroku, "/apps/%s", name), NULL, NULL, err);
-	if (outcome != HEROKU_DONE && outcome != HEROKU_ABSENT)
+	if (!heroku_delete(&heroku, heroku_path(&heroku, "/apps/%s", name), err))
 		return false;
 	return step_pin(step, arena_printf(step->arena, "heroku/app/%s", name), NULL, err);
 }

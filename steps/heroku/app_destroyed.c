@@ -61,9 +61,7 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	if (app) {
 		if (!refuse_domains(&heroku, name, err))
 			return false;
-		enum heroku_outcome outcome = heroku_write(
-			&heroku, "DELETE", heroku_path(&heroku, "/apps/%s", name), NULL, NULL, err);
-		if (outcome != HEROKU_DONE && outcome != HEROKU_ABSENT)
+		if (!heroku_delete(&heroku, heroku_path(&heroku, "/apps/%s", name), err))
 			return false;
 	}
 	return step_pin(step, arena_printf(step->arena, "heroku/app/%s", name), NULL, err);

@@ -151,10 +151,7 @@ static bool detach(struct heroku *heroku, const struct value *attachment, struct
 
 	if (!id)
 		return false;
-	enum heroku_outcome outcome =
-		heroku_write(heroku, "DELETE", heroku_path(heroku, "/addon-attachments/%s", id),
-	                     NULL, NULL, err);
-	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+	return heroku_delete(heroku, heroku_path(heroku, "/addon-attachments/%s", id), err);
 }
 
 static bool apply(struct step *step, const struct changes *changes, struct error *err)

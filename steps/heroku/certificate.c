@@ -112,11 +112,10 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	const char *name = heroku_text_or_null(endpoint, "name");
 	if (!name)
 		return true;
-	enum heroku_outcome outcome = heroku_write(&heroku, "DELETE",
-	                                           heroku_path(&heroku, "/apps/%s/sni-endpoints/%s",
-	                                                       lookup_field(&heroku, "app"), name),
-	                                           NULL, NULL, err);
-	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+	return heroku_delete(&heroku,
+	                     heroku_path(&heroku, "/apps/%s/sni-endpoints/%s",
+	                                 lookup_field(&heroku, "app"), name),
+	                     err);
 }
 
 const struct step_module heroku_certificate = {

@@ -257,6 +257,13 @@ bool heroku_must(struct heroku *heroku, const char *method, const char *path,
 	return heroku_write(heroku, method, path, body, answer, err) == HEROKU_DONE;
 }
 
+bool heroku_delete(struct heroku *heroku, const char *path, struct error *err)
+{
+	enum heroku_outcome outcome = heroku_write(heroku, "DELETE", path, NULL, NULL, err);
+
+	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+}
+
 /* ---- Paths and answers ---- */
 
 char *heroku_path(struct heroku *heroku, const char *format, ...)

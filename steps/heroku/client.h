@@ -63,6 +63,9 @@ enum heroku_outcome heroku_data_write(struct heroku *heroku, const char *method,
 bool heroku_must(struct heroku *heroku, const char *method, const char *path,
                  const struct value *body, struct value **answer, struct error *err);
 
+/* True when it is gone, also when it was gone before. */
+bool heroku_delete(struct heroku *heroku, const char *path, struct error *err);
+
 /* "/apps/%s/domains": every argument is escaped. */
 char *heroku_path(struct heroku *heroku, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -91,9 +91,7 @@ static bool revert(struct step *step, const struct value *before, struct error *
 			continue;
 		const char *path = heroku_path(&heroku, "/apps/%s/collaborators/%s",
 		                               lookup_field(&heroku, "app"), one->key);
-		enum heroku_outcome outcome =
-			heroku_write(&heroku, "DELETE", path, NULL, NULL, err);
-		if (outcome != HEROKU_DONE && outcome != HEROKU_ABSENT)
+		if (!heroku_delete(&heroku, path, err))
 			return false;
 	}
 	return true;

@@ -270,10 +270,7 @@ static bool detach(struct heroku *heroku, const char *key, struct error *err)
 	            arena_printf(heroku->arena, "SPARE_%s", heroku_text_or_null(held, "name")),
 	            err))
 		return false;
-	enum heroku_outcome outcome =
-		heroku_write(heroku, "DELETE", heroku_path(heroku, "/addon-attachments/%s", id),
-	                     NULL, NULL, err);
-	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+	return heroku_delete(heroku, heroku_path(heroku, "/addon-attachments/%s", id), err);
 }
 
 static bool patch(struct heroku *heroku, const struct value *body, struct error *err)

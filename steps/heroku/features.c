@@ -176,13 +176,6 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	return true;
 }
 
-static bool remove_at(struct heroku *heroku, const char *path, struct error *err)
-{
-	enum heroku_outcome outcome = heroku_write(heroku, "DELETE", path, NULL, NULL, err);
-
-	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
-}
-
 static bool remove_drain(struct heroku *heroku, const char *url, struct error *err)
 {
 	const char *app = lookup_field(heroku, "app");
@@ -194,7 +187,7 @@ static bool remove_drain(struct heroku *heroku, const char *url, struct error *e
 	const char *id = found ? heroku_text(found, "id", err) : NULL;
 	if (!id)
 		return !found;
-	return remove_at(heroku, heroku_path(heroku, "/apps/%s/log-drains/%s", app, id), err);
+	return heroku_delete(heroku, heroku_path(heroku, "/apps/%s/log-drains/%s", app, id), err);
 }
 
 static bool remove_coupling(struct heroku *heroku, struct error *err)
@@ -206,7 +199,7 @@ static bool remove_coupling(struct heroku *heroku, struct error *err)
 	const char *id = found ? heroku_text(found, "id", err) : NULL;
 	if (!id)
 		return !found;
-	return remove_at(heroku, heroku_path(heroku, "/pipeline-couplings/%s", id), err);
+	return heroku_delete(heroku, heroku_path(heroku, "/pipeline-couplings/%s", id), err);
 }
 
 static bool take_away(struct heroku *heroku, const char *key, const struct value *value,

@@ -392,10 +392,7 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		step_note(step, "what %s held before the copy is lost", name);
 	if (value_get_bool(before, "exists", true))
 		return true;
-	enum heroku_outcome outcome = heroku_write(
-		&heroku, "DELETE", heroku_path(&heroku, "/apps/%s/addons/%s", app, name), NULL,
-		NULL, err);
-	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+	return heroku_delete(&heroku, heroku_path(&heroku, "/apps/%s/addons/%s", app, name), err);
 }
 
 const struct step_module heroku_postgres_copy = {

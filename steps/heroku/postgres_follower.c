@@ -337,8 +337,7 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		return true;
 	const char *path =
 		heroku_path(&heroku, "/apps/%s/addons/%s", lookup_field(&heroku, "app"), name);
-	enum heroku_outcome outcome = heroku_write(&heroku, "DELETE", path, NULL, NULL, err);
-	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+	return heroku_delete(&heroku, path, err);
 }
 
 const struct step_module heroku_postgres_follower = {

@@ -269,10 +269,7 @@ static bool drop_attachment(struct heroku *heroku, const char *name, struct erro
 	const char *id = heroku_text_or_null(lookup_item(list, "name", name), "id");
 	if (!id)
 		return true;
-	enum heroku_outcome outcome =
-		heroku_write(heroku, "DELETE", heroku_path(heroku, "/addon-attachments/%s", id),
-	                     NULL, NULL, err);
-	return outcome == HEROKU_DONE || outcome == HEROKU_ABSENT;
+	return heroku_delete(heroku, heroku_path(heroku, "/addon-attachments/%s", id), err);
 }
 
 static bool revert(struct step *step, const struct value *before, struct error *err)

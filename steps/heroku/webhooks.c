@@ -152,9 +152,7 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		const char *path =
 			heroku_path(&heroku, "/apps/%s/webhooks/%s", lookup_field(&heroku, "app"),
 		                    value_get_text(ids, one->key, ""));
-		enum heroku_outcome outcome =
-			heroku_write(&heroku, "DELETE", path, NULL, NULL, err);
-		if (outcome != HEROKU_DONE && outcome != HEROKU_ABSENT)
+		if (!heroku_delete(&heroku, path, err))
 			return false;
 	}
 	return true;
