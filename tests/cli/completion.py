@@ -186,6 +186,16 @@ def press_tab(place, shell, prepare, *command):
         terminal.close()
 
 
+def has_terminals():
+    """A chroot may have no pseudo-terminals."""
+    try:
+        for end in os.openpty():
+            os.close(end)
+    except OSError:
+        return False
+    return True
+
+
 def main():
     skipped = []
     with Place() as place:
@@ -195,6 +205,9 @@ def main():
         check(run(PLAN, "completion", "modules").split() ==
               [line.split()[0] for line in run(PLAN, "steps").splitlines()], "completion modules")
         bash_lists(place)
+        if not has_terminals():
+            print("ok; SKIP what TAB does: no pseudo-terminals here")
+            return
         press_tab(place, "bash", "bind 'set enable-bracketed-paste off'; PS1='$ '", "bash", "--norc", "--noprofile", "-i")
         if shutil.which("zsh"):
             press_tab(place, "zsh", "autoload -U compinit; compinit -u -D; bindkey -e; PS1='$ '; unsetopt zle_bracketed_paste",
