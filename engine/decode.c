@@ -52,6 +52,10 @@ bool decode_keys(struct decoder *decoder, const struct value *map, const struct 
 			problems_add(decoder->problems, item->at,
 			             "%s: `%s` must be a %s, this is a %s", of, item->key,
 			             value_kind_name(key->kind), value_kind_name(item->kind));
+		else if (key->kind == VALUE_TEXT && !item->as.text[0])
+			problems_add(decoder->problems, item->at,
+			             "%s: `%s` is empty; write %s, or leave the key out", of,
+			             item->key, key->text);
 	}
 	for (const struct key *key = keys; key->name; key++)
 		if (key->required && !value_get(map, key->name))
@@ -89,6 +93,20 @@ static void check_name(struct decoder *decoder, const struct field *field,
 	             nearest.best ? nearest.best : "", nearest.best ? "?" : "");
 }
 
+static void check_content_file(struct decoder *decoder, const struct field *field,
+                               const struct value *map)
+{
+	static const struct field path = {.name = "file", .type = FIELD_PATH};
+	const struct value *file = value_get(map, "file");
+	struct error err = {0};
+
+	if (map->as.items.count != 1 || !value_get_text(map, "file", NULL))
+		problems_add(decoder->problems, map->at, "%s: write a text, or {file: PATH}",
+		             field->name);
+	else if (!field_accept(&path, file, decoder->arena, &err))
+		problems_add(decoder->problems, file->at, "file: %s", err.text);
+}
+
 static struct value *decode_field(struct decoder *decoder, const struct field *field,
                                   const struct value *given)
 {
@@ -100,10 +118,12 @@ static struct value *decode_field(struct decoder *decoder, const struct field *f
 	check_name(decoder, field, value);
 	if (decode_has_reference(value))
 		return value;
-	if (file && (value->as.items.count != 1 || !value_get_text(value, "file", NULL)))
-		problems_add(decoder->problems, given->at, "%s: write a text, or {file: PATH}",
-		             field->name);
-	else if (!file && !field_accept(field, value, decoder->arena, &err))
+	if (field->flags & FIELD_REQUIRED && value->kind == VALUE_TEXT && !value->as.text[0])
+		problems_add(decoder->problems, given->at, "`%s` is empty: %s", field->name,
+		             field->text);
+	if (file)
+		check_content_file(decoder, field, value);
+	else if (!field_accept(field, value, decoder->arena, &err))
 		problems_add(decoder->problems, given->at, "%s: %s", field->name, err.text);
 	return value;
 }
@@ -174,4 +194,13 @@ bool decode_duration(struct decoder *decoder, const struct value *map, const cha
 	else
 		problems_add(decoder->problems, given->at, "%s: %s", key, err.text);
 	return accepted != NULL;
+}
+
+void decode_limit(struct decoder *decoder, const struct value *map, const char *key,
+                  int64_t *duration_ms)
+{
+	if (decode_duration(decoder, map, key, duration_ms) && *duration_ms == 0)
+		problems_add(decoder->problems, value_get(map, key)->at,
+		             "%s: 0 would be no limit at all; write how long, or leave the key out",
+		             key);
 }

@@ -77,6 +77,10 @@ struct value *decode_fields(struct decoder *decoder, const struct value *map,
 bool decode_duration(struct decoder *decoder, const struct value *map, const char *key,
                      int64_t *duration_ms);
 
+/* The same for a limit, which is never 0. */
+void decode_limit(struct decoder *decoder, const struct value *map, const char *key,
+                  int64_t *duration_ms);
+
 struct declaration *decode_find(struct decoder *decoder, const char *name);
 
 /* The declaration at hand needs that one. */

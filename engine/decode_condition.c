@@ -7,7 +7,7 @@
 
 const struct key condition_keys[] = {
 	{"check", VALUE_TEXT, true, "what is measured, such as heroku.postgres.lag"},
-	{"of", VALUE_NULL, false, "what it is measured of"},
+	{"of", VALUE_TEXT, false, "what it is measured of"},
 	{"below", VALUE_NULL, false, "it must be less"},
 	{"at_most", VALUE_NULL, false, "it must not be more"},
 	{"above", VALUE_NULL, false, "it must be more"},
@@ -58,6 +58,21 @@ static void check_quantity(struct decoder *decoder, const struct metric *metric,
 		                       : "");
 }
 
+/* What is no list was reported already. */
+static const struct value *items_of(const struct value *list)
+{
+	return list->kind == VALUE_LIST ? list->as.items.first : NULL;
+}
+
+static void check_text(struct decoder *decoder, const struct metric *metric,
+                       const struct value *limit)
+{
+	if (limit->kind != VALUE_TEXT || !limit->as.text[0])
+		problems_add(decoder->problems, limit->at,
+		             "%s is a text, this is %s; write what it must be", metric->name,
+		             limit->kind == VALUE_TEXT ? "empty" : value_kind_name(limit->kind));
+}
+
 static void check_limit(struct decoder *decoder, const struct plan_condition *condition,
                         bool needs_number)
 {
@@ -69,7 +84,7 @@ static void check_limit(struct decoder *decoder, const struct plan_condition *co
 			check_quantity(decoder, metric, limit);
 			return;
 		}
-		for (const struct value *one = limit->as.items.first; one; one = one->next)
+		for (const struct value *one = items_of(limit); one; one = one->next)
 			check_quantity(decoder, metric, one);
 	} else if (needs_number) {
 		problems_add(decoder->problems, limit->at,
@@ -77,6 +92,11 @@ static void check_limit(struct decoder *decoder, const struct plan_condition *co
 	} else if (metric->type == METRIC_BOOL && !decode_has_reference(limit) &&
 	           limit->kind != VALUE_BOOL) {
 		problems_add(decoder->problems, limit->at, "%s is true or false", metric->name);
+	} else if (metric->type == METRIC_TEXT && condition->comparator == COMPARE_ONE_OF) {
+		for (const struct value *one = items_of(limit); one; one = one->next)
+			check_text(decoder, metric, one);
+	} else if (metric->type == METRIC_TEXT) {
+		check_text(decoder, metric, limit);
 	}
 }
 

@@ -133,6 +133,10 @@ static void decode_choices(struct decoder *decoder, struct field *field, const s
 
 	for (const struct value *one = list->as.items.first; one; one = one->next) {
 		struct text printed = {0};
+		if (one->kind == VALUE_LIST || one->kind == VALUE_MAP || one->kind == VALUE_NULL)
+			problems_add(decoder->problems, one->at,
+			             "one_of: write the values themselves, this is a %s",
+			             value_kind_name(one->kind));
 		value_print(one, &printed);
 		choices[i++] = arena_text(decoder->arena, text_string(&printed));
 		text_free(&printed);
@@ -379,7 +383,7 @@ static void decode_downtime(struct decoder *decoder, const struct value *downtim
 		return;
 	plan->downtime_begins = step_name(decoder, downtime, "begins");
 	plan->downtime_ends = step_name(decoder, downtime, "ends");
-	decode_duration(decoder, downtime, "budget", &plan->downtime_budget_ms);
+	decode_limit(decoder, downtime, "budget", &plan->downtime_budget_ms);
 }
 
 static void decode_notify_one(struct decoder *decoder, const struct value *one)

@@ -191,7 +191,8 @@ static void decode_retry(struct decoder *decoder, const struct value *map, struc
 		return;
 	step->retry_attempts = value_get_number(map, "attempts", step->retry_attempts);
 	if (step->retry_attempts < 1 || step->retry_attempts > 1000)
-		problems_add(decoder->problems, map->at, "attempts: write a number from 1 to 1000");
+		problems_add(decoder->problems, value_get(map, "attempts")->at,
+		             "attempts: write a number from 1 to 1000");
 	if (backoff && backoff->kind == VALUE_TEXT)
 		decode_backoff(decoder, backoff, step);
 }
@@ -228,11 +229,12 @@ static void decode_approval(struct decoder *decoder, const struct value *map,
 		.from = value_get(map, "from"),
 		.text = value_get_text(map, "text", NULL),
 	};
-	if (step->approval.by < 1)
-		problems_add(decoder->problems, map->at,
+	if (step->approval.by < 1 && value_get(map, "by"))
+		problems_add(decoder->problems, value_get(map, "by")->at,
 		             "approval: `by` is how many people, at least 1");
-	if (step->approval.from && (int64_t)step->approval.from->as.items.count < step->approval.by)
-		problems_add(decoder->problems, map->at,
+	if (step->approval.from && step->approval.from->kind == VALUE_LIST &&
+	    (int64_t)step->approval.from->as.items.count < step->approval.by)
+		problems_add(decoder->problems, step->approval.from->at,
 		             "approval: %lld people must say yes, but `from` names only %zu",
 		             (long long)step->approval.by, step->approval.from->as.items.count);
 }
@@ -273,6 +275,9 @@ static void decode_rollback(struct decoder *decoder, const struct value *map,
 	if (irreversible) {
 		step->rollback = ROLLBACK_NEVER;
 		step->rollback_why = value_get_text(map, "irreversible", "");
+	} else if (rollback && rollback->kind == VALUE_LIST && !rollback->as.items.first) {
+		problems_add(decoder->problems, rollback->at,
+		             "`rollback` names no step; write the steps, or {nothing: why}");
 	} else if (rollback && rollback->kind == VALUE_LIST) {
 		decode_rollback_steps(decoder, rollback, step);
 	} else if (rollback && decode_keys(decoder, rollback, nothing_keys, "rollback")) {
@@ -331,7 +336,7 @@ static void decode_step(struct decoder *decoder, const struct value *map, struct
 	decode_conditions(decoder, value_get(map, "preconditions"), &step->preconditions);
 	decode_conditions(decoder, value_get(map, "postconditions"), &step->postconditions);
 	decode_conditions(decoder, value_get(map, "invariants"), &step->invariants);
-	decode_duration(decoder, map, "timeout", &step->timeout_ms);
+	decode_limit(decoder, map, "timeout", &step->timeout_ms);
 	if (retry && retry->kind == VALUE_MAP)
 		decode_retry(decoder, retry, step);
 	if (on_failure)
@@ -420,7 +425,7 @@ static void decode_defaults(struct decoder *decoder)
 		.retry_attempts = 1, .backoff_from_ms = 2000, .backoff_to_ms = 60000};
 	if (!map || map->kind != VALUE_MAP || !decode_keys(decoder, map, defaults_keys, "defaults"))
 		return;
-	decode_duration(decoder, map, "timeout", &decoder->defaults.timeout_ms);
+	decode_limit(decoder, map, "timeout", &decoder->defaults.timeout_ms);
 	if (retry && retry->kind == VALUE_MAP)
 		decode_retry(decoder, retry, &decoder->defaults);
 	if (on_failure)

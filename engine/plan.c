@@ -143,6 +143,13 @@ static void check_steps_of_conditions(struct check *check, const struct plan_ste
 	}
 }
 
+static struct place place_of(const struct value *map, const char *key, struct place otherwise)
+{
+	const struct value *value = value_get(map, key);
+
+	return value ? value->at : otherwise;
+}
+
 static void check_way_back(struct check *check, const struct plan_step *step)
 {
 	const struct plan_step *to = step->on_failure == ON_FAILURE_ROLL_BACK
@@ -150,7 +157,7 @@ static void check_way_back(struct check *check, const struct plan_step *step)
 	                                     : NULL;
 
 	if (to && to->name != step->name && !is_before(check, to, step))
-		problems_add(check->problems, step->at,
+		problems_add(check->problems, place_of(step->written, "on_failure", step->at),
 		             "%s cannot roll back to %s, which does not come before it", step->id,
 		             to->id);
 }
@@ -164,7 +171,7 @@ static void check_downtime(const struct plan *plan, struct problems *problems)
 
 	if (begins && ends && !plan_comes_before(begins, ends))
 		problems_add(
-			problems, ends->at,
+			problems, place_of(value_get(plan->root, "downtime"), "ends", ends->at),
 			"the downtime ends with %s, but %s, with which it begins, does not come "
 			"before it",
 			ends->id, begins->id);

@@ -165,6 +165,18 @@ struct value *schema_of_keys(struct arena *arena, const struct key *keys)
 	return map;
 }
 
+/* What is written in a plan is left out rather than empty. */
+static struct value *schema_of_written(struct arena *arena, const struct key *keys)
+{
+	struct value *map = schema_of_keys(arena, keys);
+
+	for (; keys->name; keys++)
+		if (keys->kind == VALUE_TEXT)
+			value_set_number(arena, value_get(value_get(map, "properties"), keys->name),
+			                 "minLength", 1);
+	return map;
+}
+
 /* {"if": {properties: {uses: {const: NAME}}}, "then": {properties: {with: FIELDS}}} */
 static struct value *when_uses(struct arena *arena, const struct step_module *module)
 {
@@ -189,7 +201,7 @@ static struct value *when_uses(struct arena *arena, const struct step_module *mo
 
 static struct value *schema_of_steps(struct arena *arena, const struct registry *registry)
 {
-	struct value *step = schema_of_keys(arena, step_keys), *rules = value_list(arena);
+	struct value *step = schema_of_written(arena, step_keys), *rules = value_list(arena);
 	struct value *properties = value_get(step, "properties"),
 		     *uses = value_get(properties, "uses");
 	struct value *names = value_list(arena), *steps = typed(arena, "object");
@@ -202,9 +214,9 @@ static struct value *schema_of_steps(struct arena *arena, const struct registry 
 	value_set(arena, uses, "enum", names);
 	for (size_t i = 0; i < 3; i++)
 		value_set(arena, value_get(properties, conditions[i]), "items",
-		          schema_of_keys(arena, condition_keys));
-	value_set(arena, properties, "approval", schema_of_keys(arena, approval_keys));
-	value_set(arena, properties, "retry", schema_of_keys(arena, retry_keys));
+		          schema_of_written(arena, condition_keys));
+	value_set(arena, properties, "approval", schema_of_written(arena, approval_keys));
+	value_set(arena, properties, "retry", schema_of_written(arena, retry_keys));
 	value_set(arena, step, "allOf", rules);
 	value_set(arena, steps, "additionalProperties", step);
 	return steps;
@@ -214,13 +226,13 @@ static struct value *map_of(struct arena *arena, const struct key *keys)
 {
 	struct value *map = typed(arena, "object");
 
-	value_set(arena, map, "additionalProperties", schema_of_keys(arena, keys));
+	value_set(arena, map, "additionalProperties", schema_of_written(arena, keys));
 	return map;
 }
 
 struct value *schema_plan(struct arena *arena, const struct registry *registry)
 {
-	struct value *schema = schema_of_keys(arena, plan_keys);
+	struct value *schema = schema_of_written(arena, plan_keys);
 	struct value *properties = value_get(schema, "properties"), *version = value_map(arena);
 
 	value_set_number(arena, version, "const", 1);
@@ -230,8 +242,8 @@ struct value *schema_plan(struct arena *arena, const struct registry *registry)
 	value_set(arena, properties, "inputs", map_of(arena, input_keys));
 	value_set(arena, properties, "secrets", map_of(arena, secret_keys));
 	value_set(arena, properties, "windows", map_of(arena, window_keys));
-	value_set(arena, properties, "downtime", schema_of_keys(arena, downtime_keys));
-	value_set(arena, properties, "defaults", schema_of_keys(arena, defaults_keys));
+	value_set(arena, properties, "downtime", schema_of_written(arena, downtime_keys));
+	value_set(arena, properties, "defaults", schema_of_written(arena, defaults_keys));
 	value_set(arena, properties, "steps", schema_of_steps(arena, registry));
 	return schema;
 }

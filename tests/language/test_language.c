@@ -426,9 +426,39 @@ static void ten_thousand_steps_load(void **state)
 	text_free(&text);
 }
 
+static void what_is_empty_or_no_limit_is_refused_where_it_stands(void **state)
+{
+	(void)state;
+	refused(HEAD "inputs:\n  a: {type: \"\"}\n" STEP, 5, "`type` is empty");
+	refused(HEAD "inputs:\n  a: {type: string, one_of: [x, [y]]}\n" STEP, 5, "one_of");
+	refused(HEAD "secrets:\n  key: {env: \"\"}\n" STEP, 5, "`env` is empty");
+	refused(HEAD "defaults:\n  timeout: 0s\n" STEP, 5, "no limit");
+	refused(HEAD "defaults:\n  retry:\n    backoff: 1s\n    attempts: 0\n" STEP, 7, "attempts");
+	refused(HEAD "steps:\n  a:\n    uses: manual\n    with: {text: \"\"}\n", 7,
+	        "`text` is empty");
+	refused(HEAD "steps:\n  a:\n    uses: manual\n    with: {text: x}\n    rollback: []\n", 8,
+	        "names no step");
+	refused(HEAD "steps:\n  a:\n    uses: manual\n    with: {text: x}\n    approval:\n"
+	             "      by: 2\n      from: [ann]\n",
+	        10, "names only 1");
+	refused(HEAD "steps:\n  a:\n    uses: manual\n    with: {text: x}\n    preconditions:\n"
+	             "      - check: http.status\n        of: 7\n        one_of: x\n",
+	        10, "`of` must be a text");
+	refused(HEAD "steps:\n  a:\n    uses: manual\n    with: {text: x}\n    preconditions:\n"
+	             "      - check: heroku.dynos_up\n        of: app\n        equals: 2\n",
+	        11, "is a text");
+	refused(HEAD "steps:\n  a: {uses: manual, with: {text: x}}\n  b:\n    uses: manual\n"
+	             "    with: {text: x}\n    on_failure: roll back to a\n",
+	        9, "does not come before");
+	refused(HEAD "downtime:\n  begins: b\n  ends: a\nsteps:\n"
+	             "  a: {uses: manual, with: {text: x}}\n  b: {uses: manual, with: {text: x}}\n",
+	        6, "does not come before");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_empty_or_no_limit_is_refused_where_it_stands),
 		cmocka_unit_test(a_plan_that_says_all_it_can_is_accepted),
 		cmocka_unit_test(what_a_step_that_is_left_out_needed_still_comes_first),
 		cmocka_unit_test(every_typo_is_named_with_its_line_and_the_nearest_word),
