@@ -107,6 +107,15 @@ static void check_content_file(struct decoder *decoder, const struct field *fiel
 		problems_add(decoder->problems, file->at, "file: %s", err.text);
 }
 
+/* What was set on the command line stands nowhere. */
+static struct place place_of_refused(struct decoder *decoder, const struct field *field,
+                                     const struct value *value, const struct value *given)
+{
+	const struct value *refused = field_refused(field, value, decoder->arena);
+
+	return refused->at.line ? refused->at : given->at;
+}
+
 static struct value *decode_field(struct decoder *decoder, const struct field *field,
                                   const struct value *given)
 {
@@ -124,7 +133,8 @@ static struct value *decode_field(struct decoder *decoder, const struct field *f
 	if (file)
 		check_content_file(decoder, field, value);
 	else if (!field_accept(field, value, decoder->arena, &err))
-		problems_add(decoder->problems, given->at, "%s: %s", field->name, err.text);
+		problems_add(decoder->problems, place_of_refused(decoder, field, value, given),
+		             "%s: %s", field->name, err.text);
 	return value;
 }
 

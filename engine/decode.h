@@ -74,6 +74,9 @@ struct value *decode_fields(struct decoder *decoder, const struct value *map,
                             const struct field *fields, const char *skip, const char *of,
                             struct place at);
 
+/* The rules of the module across its fields; `at` is where they begin. */
+void decode_check_module(struct decoder *decoder, const struct plan_step *step, struct place at);
+
 bool decode_duration(struct decoder *decoder, const struct value *map, const char *key,
                      int64_t *duration_ms);
 

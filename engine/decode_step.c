@@ -299,7 +299,6 @@ static void decode_rollback(struct decoder *decoder, const struct value *map,
 static void decode_module(struct decoder *decoder, const struct value *map, struct plan_step *step)
 {
 	const struct value *uses = value_get(map, "uses"), *with = value_get(map, "with");
-	struct error err = {0};
 
 	if (!uses || uses->kind != VALUE_TEXT)
 		return;
@@ -315,9 +314,7 @@ static void decode_module(struct decoder *decoder, const struct value *map, stru
 	}
 	step->with = decode_fields(decoder, with, step->module->fields, NULL, step->module->name,
 	                           with ? with->at : map->key_at);
-	if (step->module->check && decoder->problems->count == 0 &&
-	    !step->module->check(decode_masked(decoder, step->with), &err))
-		problems_add(decoder->problems, with ? with->at : map->key_at, "%s", err.text);
+	decode_check_module(decoder, step, with ? with->at : map->key_at);
 }
 
 static void decode_step(struct decoder *decoder, const struct value *map, struct plan_step *step)

@@ -347,3 +347,17 @@ struct value *field_accept(const struct field *field, const struct value *value,
 		accepted->at = value->at;
 	return accepted;
 }
+
+const struct value *field_refused(const struct field *field, const struct value *value,
+                                  struct arena *arena)
+{
+	bool map = field->flags & FIELD_MAP && value->kind == VALUE_MAP;
+	bool list = field->flags & FIELD_LIST && value->kind == VALUE_LIST;
+	struct error ignored;
+
+	for (const struct value *item = map || list ? value->as.items.first : NULL; item;
+	     item = item->next)
+		if (!(map && item->kind == VALUE_NULL) && !accept_one(field, item, arena, &ignored))
+			return item;
+	return value;
+}

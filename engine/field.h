@@ -63,4 +63,8 @@ const struct field *field_nearest(const struct field *fields, const char *name);
 struct value *field_accept(const struct field *field, const struct value *value,
                            struct arena *arena, struct error *err);
 
+/* The item of a list or map that field_accept() refuses, else the value itself. */
+const struct value *field_refused(const struct field *field, const struct value *value,
+                                  struct arena *arena);
+
 #endif
