@@ -125,4 +125,5 @@ def a_row_is_missing(plan):
         open_again(world)
 
 
-region.main(whole, the_copy_is_refused, the_copy_breaks_off, a_row_is_missing)
+if __name__ == "__main__":
+    region.main(whole, the_copy_is_refused, the_copy_breaks_off, a_row_is_missing)

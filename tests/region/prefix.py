@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`plan rollback` from every prefix of the region migration restores the world before it.
+"""`plan rollback` from every prefix of a region migration restores the world before it.
 
 One world after the other is carried out through a step and brought back whole, so that what one way back left
 behind would show in the next. Past open-target the way back stops where the preview said it would. At the
@@ -7,11 +7,14 @@ release level every step is an end of a prefix, otherwise some."""
 import json
 import os
 import re
+import sys
 
+import backup
 import region
 from compare import same, state_of
 from region import World, check
 
+WORLD = {"region-migration": World, "region-migration-backup": backup.world_of}[sys.argv[2]]
 RELEASE = os.environ.get("PLAN_LEVEL") == "release"
 FIRST = "check-addons"
 STRIDE = 1 if RELEASE else 6
@@ -44,7 +47,7 @@ def back(world, step, at_first):
 
 
 def every_prefix(plan):
-    with World(plan) as world:
+    with WORLD(plan) as world:
         at_first = {"heroku": without_history(state_of(world)), "git": remotes(world)}
         world.approve_all()
         steps = order_of(world)
