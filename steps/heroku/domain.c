@@ -104,20 +104,14 @@ static bool covers(const char *pattern, const char *host)
 static bool find_endpoint(struct heroku *heroku, const char *app, const char **name,
                           struct error *err)
 {
-	struct value *list;
+	struct value *covered = value_map(heroku->arena);
 
 	*name = NULL;
-	if (!heroku_list(heroku, heroku_path(heroku, "/apps/%s/sni-endpoints", app), &list, err))
+	if (!lookup_certificates(heroku, app, covered, err))
 		return false;
-	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
-		const struct value *names = value_find(one, "ssl_cert.cert_domains");
-		if (!names || names->kind != VALUE_LIST)
-			continue;
-		for (const struct value *each = names->as.items.first; each; each = each->next)
-			if (value_reveal(each) &&
-			    covers(value_reveal(each), lookup_field(heroku, "domain")))
-				*name = heroku_text_or_null(one, "name");
-	}
+	for (const struct value *one = covered->as.items.first; one; one = one->next)
+		if (covers(one->key, lookup_field(heroku, "domain")))
+			*name = one->as.text;
 	return true;
 }
 

@@ -310,25 +310,6 @@ static bool read_domains(struct heroku *heroku, const char *app, struct value *o
 	return true;
 }
 
-/* Names that certificates cover. */
-static bool read_certificates(struct heroku *heroku, const char *app, struct value *out,
-                              struct error *err)
-{
-	struct value *list;
-
-	if (!heroku_list(heroku, heroku_path(heroku, "/apps/%s/sni-endpoints", app), &list, err))
-		return false;
-	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
-		const struct value *names = value_find(one, "ssl_cert.cert_domains");
-		if (!names || names->kind != VALUE_LIST)
-			continue;
-		for (const struct value *name = names->as.items.first; name; name = name->next)
-			if (value_reveal(name))
-				value_set_bool(heroku->arena, out, value_reveal(name), true);
-	}
-	return true;
-}
-
 static bool take_names(struct inventory *inventory, struct error *err)
 {
 	struct arena *arena = inventory->heroku.arena;
@@ -338,7 +319,7 @@ static bool take_names(struct inventory *inventory, struct error *err)
 		return false;
 	match(inventory, "domain", from, to, "it is on the old app");
 	from = value_map(arena), to = value_map(arena);
-	if (!read_both(inventory, read_certificates, from, to, err))
+	if (!read_both(inventory, lookup_certificates, from, to, err))
 		return false;
 	match(inventory, "certificate", from, to, "no certificate of the new app has this name");
 	if (!value_get_bool(inventory->from, "acm", false))

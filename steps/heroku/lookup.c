@@ -248,6 +248,46 @@ char *lookup_addon_name(struct heroku *heroku, const char *app, const char *suff
 	                    suffix[0] ? "-" : "", suffix);
 }
 
+bool lookup_create_addon(struct heroku *heroku, const char *name, struct value *config,
+                         struct error *err)
+{
+	struct value *addon = NULL, *body = value_map(heroku->arena);
+	const char *path = heroku_path(heroku, "/apps/%s/addons", lookup_field(heroku, "app"));
+
+	value_set_text(heroku->arena, body, "plan", lookup_field(heroku, "plan"));
+	value_set_text(heroku->arena, body, "name", name);
+	if (config)
+		value_set(heroku->arena, body, "config", config);
+	enum heroku_outcome outcome = heroku_write(heroku, "POST", path, body, NULL, err);
+	if (outcome != HEROKU_UNSURE)
+		return outcome == HEROKU_DONE;
+	struct error unsure = *err;
+	if (!lookup_addon(heroku, name, &addon, err))
+		return false;
+	*err = unsure;
+	return addon != NULL;
+}
+
+bool lookup_certificates(struct heroku *heroku, const char *app, struct value *out,
+                         struct error *err)
+{
+	struct value *list;
+
+	if (!heroku_list(heroku, heroku_path(heroku, "/apps/%s/sni-endpoints", app), &list, err))
+		return false;
+	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
+		const struct value *names = value_find(one, "ssl_cert.cert_domains");
+		const char *endpoint = heroku_text_or_null(one, "name");
+		if (!names || names->kind != VALUE_LIST)
+			continue;
+		for (const struct value *name = names->as.items.first; name; name = name->next)
+			if (value_reveal(name))
+				value_set_text(heroku->arena, out, value_reveal(name),
+				               endpoint ? endpoint : "");
+	}
+	return true;
+}
+
 char *lookup_without_passwords(struct arena *arena, const char *message)
 {
 	char *copy = arena_text(arena, message);

@@ -60,6 +60,16 @@ bool lookup_pause(struct heroku *heroku, int poll, struct error *err);
 /* "targetapp-0123456789ab" or, with a suffix, "targetapp-0123456789ab-2". */
 char *lookup_addon_name(struct heroku *heroku, const char *app, const char *suffix);
 
+/* Adds an add-on of that name and of the plan in the field `plan` to the app in `app`; config may
+ * be NULL. A lost reply is looked up: true when the add-on is there then. */
+bool lookup_create_addon(struct heroku *heroku, const char *name, struct value *config,
+                         struct error *err);
+
+/* MAP: each host name that a certificate of the app covers, patterns included -> the name of its
+ * endpoint. */
+bool lookup_certificates(struct heroku *heroku, const char *app, struct value *out,
+                         struct error *err);
+
 /* "postgres://user:password@host" as "postgres://host", wherever a URL stands in a text. */
 char *lookup_without_passwords(struct arena *arena, const char *message);
 

@@ -195,23 +195,11 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 
 static bool create(struct heroku *heroku, const char *name, struct error *err)
 {
-	struct value *addon, *body = value_map(heroku->arena);
+	struct value *addon;
 
 	if (!lookup_addon(heroku, name, &addon, err))
 		return false;
-	if (addon)
-		return true;
-	value_set_text(heroku->arena, body, "plan", lookup_field(heroku, "plan"));
-	value_set_text(heroku->arena, body, "name", name);
-	const char *path = heroku_path(heroku, "/apps/%s/addons", lookup_field(heroku, "app"));
-	enum heroku_outcome outcome = heroku_write(heroku, "POST", path, body, NULL, err);
-	if (outcome != HEROKU_UNSURE)
-		return outcome == HEROKU_DONE;
-	struct error unsure = *err;
-	if (!lookup_addon(heroku, name, &addon, err))
-		return false;
-	*err = unsure;
-	return addon != NULL;
+	return addon || lookup_create_addon(heroku, name, NULL, err);
 }
 
 /* Only the default credential's view is copied: with others there, something would be missing. */

@@ -259,7 +259,6 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
 
 static bool create(struct heroku *heroku, const char *name, struct error *err)
 {
-	struct value *addon = NULL, *body = value_map(heroku->arena);
 	struct value *config = value_map(heroku->arena);
 	struct leader leader;
 
@@ -269,18 +268,7 @@ static bool create(struct heroku *heroku, const char *name, struct error *err)
 	if (!url)
 		return false;
 	value_set(heroku->arena, config, "follow", url);
-	value_set_text(heroku->arena, body, "plan", lookup_field(heroku, "plan"));
-	value_set_text(heroku->arena, body, "name", name);
-	value_set(heroku->arena, body, "config", config);
-	const char *path = heroku_path(heroku, "/apps/%s/addons", lookup_field(heroku, "app"));
-	enum heroku_outcome outcome = heroku_write(heroku, "POST", path, body, NULL, err);
-	if (outcome != HEROKU_UNSURE)
-		return outcome == HEROKU_DONE;
-	struct error unsure = *err;
-	if (!lookup_addon(heroku, name, &addon, err))
-		return false;
-	*err = unsure;
-	return addon != NULL;
+	return lookup_create_addon(heroku, name, config, err);
 }
 
 /* Every name before the one that is taken now. */
