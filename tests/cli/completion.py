@@ -150,7 +150,7 @@ class Terminal:
             os.execvpe(command[0], command, place.environment)
         self.seen = ""
 
-    def read_until(self, pattern, within=30):
+    def read_until(self, pattern, within=120):
         until = time.monotonic() + within
         while not re.search(pattern, self.seen):
             check(time.monotonic() < until, "the shell did not show", pattern, "but", repr(self.seen))

@@ -24,7 +24,7 @@ steps:
 """
 
 
-def wait_until(truth, what, within=30):
+def wait_until(truth, what, within=120):
     until = time.monotonic() + within
     while time.monotonic() < until:
         found = truth()

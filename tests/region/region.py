@@ -99,7 +99,7 @@ def check(truth, text):
         raise AssertionError(text)
 
 
-def wait_until(truth, what, within=30):
+def wait_until(truth, what, within=120):
     """Polls; gives what truth() gave."""
     until = time.monotonic() + within
     while time.monotonic() < until:
