@@ -130,6 +130,20 @@ static bool take_request(struct walking *walking, const struct request *request)
 	return true;
 }
 
+/* A pause holds until somebody says resume, also when the run is taken up by another process. */
+static void recall_pause(struct walking *walking)
+{
+	struct journal *journal = walking->options->journal;
+	struct arena arena = {0};
+	struct request *request;
+
+	for (int64_t id = 0; (request = journal_next_request(journal, id, true, &arena));
+	     id = request->id)
+		if (request->kind == REQUEST_PAUSE || request->kind == REQUEST_RESUME)
+			walking->paused = request->kind == REQUEST_PAUSE;
+	arena_free(&arena);
+}
+
 bool gate_read_requests(struct walking *walking)
 {
 	struct journal *journal = walking->options->journal;
@@ -137,10 +151,14 @@ bool gate_read_requests(struct walking *walking)
 	struct request *request;
 	bool fine = true;
 
-	if (!journal || clock_real_ms() < walking->requests_at_ms)
+	if (!journal || walking->options->mode == WALK_LOOK ||
+	    clock_real_ms() < walking->requests_at_ms)
 		return true;
+	if (!walking->requests_at_ms)
+		recall_pause(walking);
 	walking->requests_at_ms = clock_real_ms() + 300;
-	while (fine && (request = journal_next_request(journal, walking->last_request, &arena))) {
+	while (fine &&
+	       (request = journal_next_request(journal, walking->last_request, false, &arena))) {
 		walking->last_request = request->id;
 		fine = take_request(walking, request) &&
 		       journal_request_handled(journal, request->id, &walking->result->error);

@@ -181,13 +181,20 @@ static bool hear_ready(const struct hearing *hearing)
 static bool hear_sleeping(const struct hearing *hearing)
 {
 	hearing->task->sleeping_until_ms = value_get_number(hearing->message, "until_ms", 0);
+	hearing->task->sleeping_since_ms = clock_real_ms();
 	show_live(hearing, "waiting", true);
 	return true;
 }
 
+/* The time that it slept is not counted against its timeout. */
 static bool hear_awake(const struct hearing *hearing)
 {
-	hearing->task->sleeping_until_ms = 0;
+	struct task *task = hearing->task;
+	int64_t slept_ms = clock_real_ms() - task->sleeping_since_ms;
+
+	task->sleeping_until_ms = 0;
+	task->started_ms += slept_ms;
+	task->acting_since_ms += slept_ms;
 	return true;
 }
 

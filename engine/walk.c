@@ -229,9 +229,14 @@ size_t walking_running(const struct walking *walking)
 	return count;
 }
 
+size_t walking_jobs(const struct walking *walking)
+{
+	return walking->options->jobs ? walking->options->jobs : DEFAULT_JOBS;
+}
+
 static bool start_ready(struct walking *walking)
 {
-	size_t jobs = walking->options->jobs ? walking->options->jobs : DEFAULT_JOBS;
+	size_t jobs = walking_jobs(walking);
 
 	while (!walking->ending && walking->ready_first < walking->ready_count &&
 	       walking_running(walking) < jobs &&

@@ -27,6 +27,7 @@ struct task {
 	int64_t started_ms;        /* real clock */
 	int64_t acting_since_ms;   /* real clock; 0 before */
 	int64_t sleeping_until_ms; /* wall clock; 0 when it is not merely waiting for time */
+	int64_t sleeping_since_ms; /* real clock, of that */
 	int64_t kill_at_ms;        /* real clock; 0 unless it was asked to stop */
 	int64_t live_at_ms;        /* real clock, when its live text was last stored */
 	bool closed_with_word;     /* it said how it ended */
@@ -97,6 +98,7 @@ void service_died(struct walking *walking, const struct task *task, const char *
 
 /* walk.c */
 size_t walking_running(const struct walking *walking); /* tasks, but for services */
+size_t walking_jobs(const struct walking *walking);    /* how many there may be */
 bool walking_append(struct walking *walking, enum record_kind kind, const char *step,
                     struct value *body);
 /* The same with what is shown live from now on, or NULL. */
