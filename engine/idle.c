@@ -27,6 +27,13 @@ static int64_t timed_since_ms(const struct task *task)
 	return 0;
 }
 
+int64_t idle_timeout_at_ms(const struct task *task)
+{
+	int64_t since = timed_since_ms(task);
+
+	return since ? clock_now_ms() + since + task->step->timeout_ms - clock_real_ms() : 0;
+}
+
 void idle_enforce_timeouts(struct walking *walking)
 {
 	int64_t now = clock_real_ms();

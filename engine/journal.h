@@ -98,7 +98,8 @@ struct request *journal_next_request(struct journal *journal, int64_t after, boo
                                      struct arena *arena);
 bool journal_request_handled(struct journal *journal, int64_t id, struct error *err);
 
-/* What is shown live (status, dashboard): one text a step, overwritten, not part of the record. */
+/* What is shown live (status, dashboard): one MAP a step, "" for the run, overwritten, not part of
+ * the record. message.c and live.c have what is in it. */
 bool journal_set_live(struct journal *journal, const char *step, const struct value *live);
 /* MAP step -> live. */
 struct value *journal_live(struct journal *journal, struct arena *arena);
