@@ -3,14 +3,16 @@
  *
  * A map of the source
  *   cmd/            one file a subcommand, each ending in its entry; show.c alone knows colours;
- *                   session.c ties plan, journal and run together
+ *                   session.c ties plan, journal and run together; situation.c says how a run
+ *                   stands, explained*.c why
  *   engine/         knows no provider
  *     base/         error, arena, text, value, json, file, clock
  *     plan.c        a plan is data: yaml.c -> decode*.c -> graph.c; resolve.c fills references in
  *     compare.c     two versions of a plan; compare_*.c its parts
  *     step.h        THE interface of modules; host.c is the engine's side of it
  *     walk.c        the one walk: task.c processes, message.c events, gate.c approvals, back.c the
- *                   way back, budget.c the downtime; perform.c and condition.c run in the step
+ *                   way back, budget.c the downtime, live.c what is shown meanwhile
+ *     perform.c     the process of a step; condition.c runs there too
  *     journal.c     durable records, described by record.c; run.c folds them into a state
  *   steps/          the only code that knows the outside world; registry.c lists all modules
  */

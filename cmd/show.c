@@ -50,6 +50,16 @@ void show_line(FILE *stream, bool color, enum tone tone, const char *format, ...
 	arena_free(&arena);
 }
 
+const char *show_word(struct arena *arena, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_./:@%+=,-";
+
+	if (word[0] && !word[strspn(word, plain)])
+		return word;
+	return arena_printf(arena, "'%s'", text_replace(arena, word, "'", "'\\''"));
+}
+
 void show_json(FILE *stream, const struct value *value)
 {
 	struct text out = {0};

@@ -19,6 +19,9 @@ void show_text(FILE *stream, bool color, enum tone tone, const char *text);
 void show_line(FILE *stream, bool color, enum tone tone, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* A word as a shell takes it: in quotes when it must be. */
+const char *show_word(struct arena *arena, const char *word);
+
 /* One line of JSON. */
 void show_json(FILE *stream, const struct value *value);
 

@@ -28,10 +28,12 @@ static int64_t ended_ms(const struct plan *plan, struct run *run)
 	return step && step->state == RUN_DONE ? step->done_at_ms : 0;
 }
 
-int64_t budget_downtime_ms(const struct plan *plan, struct run *run)
+int64_t walk_downtime_ms(const struct plan *plan, struct run *run, bool *running)
 {
 	int64_t began = began_ms(plan, run), ended = ended_ms(plan, run);
 
+	if (running)
+		*running = began && !ended;
 	if (!began)
 		return run->last_downtime_ms ? run->last_downtime_ms : -1;
 	return (ended ? ended : clock_now_ms()) - began;

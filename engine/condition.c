@@ -218,9 +218,18 @@ struct watch watch_begin(struct step *step, const struct plan_conditions *condit
 	};
 }
 
-static struct value *describe(struct step *step, const struct plan_condition *condition,
-                              const struct standing *standing, int64_t held_since_ms)
+/* Wall clock until which it is waited for; 0: it must hold at once. */
+static int64_t deadline_ms(const struct watch *watch, const struct plan_condition *condition)
 {
+	return condition->within_ms ? watch->began_ms + condition->within_ms : 0;
+}
+
+static struct value *describe(struct step *step, const struct watch *watch, size_t i,
+                              const struct standing *standing)
+{
+	const struct plan_condition *condition = &watch->conditions->list[i];
+	int64_t held_since_ms = watch->held_since_ms[i];
+	int64_t deadline = deadline_ms(watch, condition);
 	struct value *map = value_map(step->arena);
 
 	value_set_text(step->arena, map, "check", condition->check);
@@ -237,6 +246,8 @@ static struct value *describe(struct step *step, const struct plan_condition *co
 		value_set_number(step->arena, map, "stable_for_ms", condition->stable_for_ms);
 	if (!standing->holds && standing->holds_at_ms)
 		value_set_number(step->arena, map, "holds_at_ms", standing->holds_at_ms);
+	if (deadline)
+		value_set_number(step->arena, map, "deadline_ms", deadline);
 	return map;
 }
 
@@ -271,6 +282,22 @@ static bool steady(const struct watch *watch, size_t i, struct round *round)
 	return false;
 }
 
+/* It is looked at again when time alone makes it hold, but not after its deadline. */
+static void sleep_until(const struct watch *watch, const struct plan_condition *condition,
+                        const struct standing *standing, struct round *round)
+{
+	int64_t until = standing->holds_at_ms, deadline = deadline_ms(watch, condition);
+
+	if (!until) {
+		round->only_time = false;
+		return;
+	}
+	if (deadline && deadline < until)
+		until = deadline;
+	if (until > round->sleep_until_ms)
+		round->sleep_until_ms = until;
+}
+
 static bool look_at(struct step *step, struct watch *watch, size_t i, struct round *round,
                     struct error *err)
 {
@@ -299,10 +326,7 @@ static bool look_at(struct step *step, struct watch *watch, size_t i, struct rou
 			name_condition(condition, &standing, err, ERROR_FAILED, more);
 			return false;
 		}
-		if (standing.holds_at_ms && standing.holds_at_ms > round->sleep_until_ms)
-			round->sleep_until_ms = standing.holds_at_ms;
-		if (!standing.holds_at_ms)
-			round->only_time = false;
+		sleep_until(watch, condition, &standing, round);
 	} else if (watch->held_since_ms[i] == 0) {
 		watch->held_since_ms[i] = clock_now_ms();
 	}
@@ -310,7 +334,7 @@ static bool look_at(struct step *step, struct watch *watch, size_t i, struct rou
 		round->holding++;
 	if (standing.again_ms && (!round->again_ms || standing.again_ms < round->again_ms))
 		round->again_ms = standing.again_ms;
-	value_add(round->list, describe(step, condition, &standing, watch->held_since_ms[i]));
+	value_add(round->list, describe(step, watch, i, &standing));
 	return true;
 }
 
@@ -330,7 +354,7 @@ static bool pause_between(struct step *step, const struct round *round, int64_t 
                           struct error *err)
 {
 	if (round->only_time && round->sleep_until_ms > clock_now_ms())
-		return step_wait_until(step, round->sleep_until_ms, "time has to pass", err);
+		return step_wait_until(step, round->sleep_until_ms, NULL, err);
 	int64_t pause_ms = round->again_ms ? round->again_ms : *look_ms;
 	if (clock_can_jump() && pause_ms > 500)
 		pause_ms = 500;

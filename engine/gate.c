@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool may_approve(const struct plan_approval *approval, const char *who)
+bool walk_may_approve(const struct plan_step *step, const char *who)
 {
+	const struct plan_approval *approval = &step->approval;
 	size_t name_length = strcspn(who, "@");
 
 	if (!approval->from)
@@ -21,7 +22,7 @@ static bool may_approve(const struct plan_approval *approval, const char *who)
 	return false;
 }
 
-static int64_t approvals_needed(const struct plan_step *step)
+int64_t walk_approvals_needed(const struct plan_step *step)
 {
 	int64_t person = step->module->traits & STEP_PERSON ? 1 : 0;
 
@@ -57,19 +58,22 @@ static bool is_approved(struct walking *walking, const struct plan_step *step, i
 bool gate_opens(struct walking *walking, struct task *task)
 {
 	const struct plan_step *step = task->step;
-	int64_t needed = task->mode == WALK_APPLY ? approvals_needed(step) : 0;
+	int64_t needed = task->mode == WALK_APPLY ? walk_approvals_needed(step) : 0;
 
 	if (walking->ending && !walking->going_back) {
+		task->offered_word = "end";
 		snprintf(task->offered_for, sizeof task->offered_for, "the run is ending");
 		return false;
 	}
 	if (walking->paused && task->mode == WALK_APPLY) {
+		task->offered_word = "pause";
 		snprintf(task->offered_for, sizeof task->offered_for,
 		         "the run is paused; `plan resume` lets it go on");
 		return false;
 	}
 	if (is_approved(walking, step, needed))
 		return true;
+	task->offered_word = "approval";
 	const char *text =
 		step->approval.text ? step->approval.text : value_get_text(step->with, "text", "");
 	snprintf(task->offered_for, sizeof task->offered_for,
@@ -95,7 +99,7 @@ static bool take_approval(struct walking *walking, const struct request *request
 		const struct plan_step *step = &plan->steps[i];
 		if (strcmp(step->id, request->step) != 0 && strcmp(step->name, request->step) != 0)
 			continue;
-		if (may_approve(&step->approval, request->who))
+		if (walk_may_approve(step, request->who))
 			fine = record_approval(walking, step, request->who, request->text);
 		else
 			walking_tell(
@@ -130,6 +134,20 @@ static bool take_request(struct walking *walking, const struct request *request)
 	return true;
 }
 
+/* A pause holds until somebody says resume, also when the run is taken up by another process. */
+static void recall_pause(struct walking *walking)
+{
+	struct journal *journal = walking->options->journal;
+	struct arena arena = {0};
+	struct request *request;
+
+	for (int64_t id = 0; (request = journal_next_request(journal, id, true, &arena));
+	     id = request->id)
+		if (request->kind == REQUEST_PAUSE || request->kind == REQUEST_RESUME)
+			walking->paused = request->kind == REQUEST_PAUSE;
+	arena_free(&arena);
+}
+
 bool gate_read_requests(struct walking *walking)
 {
 	struct journal *journal = walking->options->journal;
@@ -137,10 +155,14 @@ bool gate_read_requests(struct walking *walking)
 	struct request *request;
 	bool fine = true;
 
-	if (!journal || clock_real_ms() < walking->requests_at_ms)
+	if (!journal || walking->options->mode == WALK_LOOK ||
+	    clock_real_ms() < walking->requests_at_ms)
 		return true;
+	if (!walking->requests_at_ms)
+		recall_pause(walking);
 	walking->requests_at_ms = clock_real_ms() + 300;
-	while (fine && (request = journal_next_request(journal, walking->last_request, &arena))) {
+	while (fine &&
+	       (request = journal_next_request(journal, walking->last_request, false, &arena))) {
 		walking->last_request = request->id;
 		fine = take_request(walking, request) &&
 		       journal_request_handled(journal, request->id, &walking->result->error);

@@ -63,7 +63,7 @@ static void hide_secrets(struct step *step, struct value *value)
 
 bool host_send(struct step *step, struct value *message, struct error *err)
 {
-	static const char *const told[] = {"text", "changes", "conditions"};
+	static const char *const told[] = {"text", "error", "changes", "conditions"};
 
 	for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
 		struct value *one = value_get(message, told[i]);
@@ -237,7 +237,8 @@ bool step_wait_until(struct step *step, int64_t wall_ms, const char *why, struct
 		return check_invariants(step, err);
 	struct value *message = host_message(step, "sleeping");
 	value_set_number(step->arena, message, "until_ms", wall_ms);
-	value_set_text(step->arena, message, "text", why);
+	if (why)
+		value_set_text(step->arena, message, "text", why);
 	if (!host_send(step, message, err))
 		return false;
 	while (clock_now_ms() < wall_ms) {

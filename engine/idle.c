@@ -27,6 +27,13 @@ static int64_t timed_since_ms(const struct task *task)
 	return 0;
 }
 
+int64_t idle_timeout_at_ms(const struct task *task)
+{
+	int64_t since = timed_since_ms(task);
+
+	return since ? clock_now_ms() + since + task->step->timeout_ms - clock_real_ms() : 0;
+}
+
 void idle_enforce_timeouts(struct walking *walking)
 {
 	int64_t now = clock_real_ms();
@@ -85,23 +92,41 @@ static bool waits_long(const struct walking *walking, const struct task *task)
 	return task->sleeping_until_ms - clock_now_ms() > after;
 }
 
+static bool nothing_happens_soon(const struct walking *walking)
+{
+	size_t running = walking_running(walking);
+
+	if (running == 0)
+		return walking->paused && walking->ready_first < walking->ready_count &&
+		       !walking->options->wait_for_people;
+	if (walking->ready_first < walking->ready_count && running < walking_jobs(walking))
+		return false;
+	for (size_t i = 0; i < walking->task_count; i++)
+		if (walking->tasks[i].state != TASK_SERVING &&
+		    !waits_long(walking, &walking->tasks[i]))
+			return false;
+	return true;
+}
+
 /* Nothing can happen for long: better to end, and to be run again when it can. */
 void idle_park(struct walking *walking)
 {
 	struct walk_result *result = walking->result;
 
 	if (walking->options->mode != WALK_APPLY || walking->ending || clock_can_jump() ||
-	    walking_running(walking) == 0 || walking->ready_first < walking->ready_count)
+	    !nothing_happens_soon(walking))
 		return;
-	for (size_t i = 0; i < walking->task_count; i++)
-		if (walking->tasks[i].state != TASK_SERVING &&
-		    !waits_long(walking, &walking->tasks[i]))
-			return;
+	walking->ending = true;
+	result->outcome = WALK_PARKED;
+	if (walking_running(walking) == 0) {
+		fail(&result->error, ERROR_CANCELLED,
+		     "the run is paused; `plan resume` lets it go on");
+		return;
+	}
 	const struct task *task = &walking->tasks[0];
 	for (size_t i = 1; task->state == TASK_SERVING && i < walking->task_count; i++)
 		task = &walking->tasks[i];
 	struct arena arena = {0};
-	result->outcome = WALK_PARKED;
 	snprintf(result->step, sizeof result->step, "%s", task->step->id);
 	if (task->state == TASK_OFFERED)
 		fail(&result->error, ERROR_CANCELLED, "it waits for %s", task->offered_for);
@@ -109,5 +134,4 @@ void idle_park(struct walking *walking)
 		fail(&result->error, ERROR_CANCELLED, "it waits until %s",
 		     clock_text(&arena, task->sleeping_until_ms));
 	arena_free(&arena);
-	walking->ending = true;
 }

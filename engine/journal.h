@@ -93,11 +93,13 @@ bool journal_verify(struct journal *journal, int64_t *record_count, struct error
 
 /* Requests from people; any process may file one. */
 bool journal_request(struct journal *journal, const struct request *request, struct error *err);
-/* The next one that is not handled with id > after, in the arena; NULL when there is none. */
-struct request *journal_next_request(struct journal *journal, int64_t after, struct arena *arena);
+/* The next one with id > after that is handled, or is not, in the arena; NULL: there is none. */
+struct request *journal_next_request(struct journal *journal, int64_t after, bool handled,
+                                     struct arena *arena);
 bool journal_request_handled(struct journal *journal, int64_t id, struct error *err);
 
-/* What is shown live (status, dashboard): one text a step, overwritten, not part of the record. */
+/* What is shown live (status, dashboard): one MAP a step, "" for the run, overwritten, not part of
+ * the record. message.c and live.c have what is in it. */
 bool journal_set_live(struct journal *journal, const char *step, const struct value *live);
 /* MAP step -> live. */
 struct value *journal_live(struct journal *journal, struct arena *arena);

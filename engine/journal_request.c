@@ -41,16 +41,18 @@ bool journal_request(struct journal *journal, const struct request *request, str
 	return fine || store_failed(journal, "file a request", err);
 }
 
-struct request *journal_next_request(struct journal *journal, int64_t after, struct arena *arena)
+struct request *journal_next_request(struct journal *journal, int64_t after, bool handled,
+                                     struct arena *arena)
 {
 	sqlite3_stmt *statement = store_prepare(
 		journal, "SELECT id, kind, step, who, digest, text, at_ms FROM request"
-			 " WHERE handled = 0 AND id > ?1 ORDER BY id LIMIT 1");
+			 " WHERE handled = ?2 AND id > ?1 ORDER BY id LIMIT 1");
 	struct request *request = NULL;
 
 	if (!statement)
 		return NULL;
 	sqlite3_bind_int64(statement, 1, after);
+	sqlite3_bind_int64(statement, 2, handled);
 	if (sqlite3_step(statement) == SQLITE_ROW) {
 		int kind = store_kind(request_names, REQUEST_KINDS,
 		                      store_column_text(arena, statement, 1));
@@ -63,6 +65,7 @@ struct request *journal_next_request(struct journal *journal, int64_t after, str
 			.digest = store_column_text(arena, statement, 4),
 			.text = store_column_text(arena, statement, 5),
 			.at_ms = sqlite3_column_int64(statement, 6),
+			.handled = handled,
 		};
 	}
 	sqlite3_finalize(statement);

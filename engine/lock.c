@@ -118,7 +118,9 @@ bool lock_holder(const char *path, struct holder *holder)
 
 	if (descriptor < 0)
 		return false;
-	bool held = !try_lock(descriptor);
+	/* Asked, not tried: who only looks must not be in the way of who takes it. */
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	bool held = fcntl(descriptor, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 	if (held)
 		read_holder(descriptor, holder);
 	close(descriptor);

@@ -8,8 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIVE_EVERY_MS 250
-
 struct hearing {
 	struct walking *walking;
 	struct task *task;
@@ -44,28 +42,28 @@ static void tell(const struct hearing *hearing, enum walk_news news, const struc
 static struct value *live_of(const struct hearing *hearing, const char *state)
 {
 	struct value *live = value_copy(hearing->arena, hearing->message);
+	int64_t timeout_at_ms = idle_timeout_at_ms(hearing->task);
 
-	hearing->task->live_at_ms = clock_real_ms();
 	value_remove(live, "event");
 	value_remove(live, "before");
 	value_set_text(hearing->arena, live, "state", state);
 	value_set_number(hearing->arena, live, "at_ms", clock_now_ms());
+	value_set_number(hearing->arena, live, "since_ms", hearing->task->since_ms);
+	if (timeout_at_ms && !value_get(live, "until_ms"))
+		value_set_number(hearing->arena, live, "timeout_at_ms", timeout_at_ms);
 	return live;
 }
 
 static void show_live(const struct hearing *hearing, const char *state, bool at_once)
 {
-	struct journal *journal = hearing->walking->options->journal;
-	struct task *task = hearing->task;
-
-	if (journal && (at_once || clock_real_ms() - task->live_at_ms >= LIVE_EVERY_MS))
-		journal_set_live(journal, task->step->id, live_of(hearing, state));
+	live_show(hearing->walking, hearing->task, live_of(hearing, state), at_once);
 }
 
 /* Both at once: each alone would be written to the disk by itself. */
 static bool record_and_show(const struct hearing *hearing, enum record_kind kind,
                             struct value *body, const char *state)
 {
+	live_shown(hearing->task);
 	return walking_append_live(hearing->walking, kind, hearing->task->step->id, body,
 	                           live_of(hearing, state));
 }
@@ -114,10 +112,11 @@ static bool hear_waiting(const struct hearing *hearing)
 	static const char *const keys[] = {"for", "conditions", NULL};
 	struct task *task = hearing->task;
 	bool first = task->state == TASK_LOOKING;
+	bool last = value_get(hearing->message, "until_ms") != NULL; /* it sleeps until then */
 
 	if (task->state != TASK_ACTING)
-		task->state = TASK_WAITING;
-	show_live(hearing, "waiting", first);
+		task_enter(task, TASK_WAITING);
+	show_live(hearing, "waiting", first || last);
 	walking_tell(hearing->walking, NEWS_WAITING, task->step, waiting_text(hearing),
 	             hearing->message);
 	if (!first || run_step(hearing->walking->options->run, task->step->id)->waiting_since_ms)
@@ -145,10 +144,10 @@ static bool let_act(const struct hearing *hearing)
 	struct task *task = hearing->task;
 	enum record_kind kind = task->mode == WALK_REVERT ? RECORD_UNDO_INTENT : RECORD_INTENT;
 
+	task_enter(task, TASK_ACTING);
+	task->acting_since_ms = clock_real_ms();
 	if (!record_and_show(hearing, kind, body_of(hearing, keys), "acting"))
 		return false;
-	task->state = TASK_ACTING;
-	task->acting_since_ms = clock_real_ms();
 	if (kind == RECORD_INTENT) {
 		tell(hearing, NEWS_ACTING, hearing->message);
 		look_at_users_again(hearing);
@@ -157,21 +156,31 @@ static bool let_act(const struct hearing *hearing)
 	return true;
 }
 
+/* Its preconditions hold, and now it waits for people. */
+static void show_offered(const struct hearing *hearing, bool at_once)
+{
+	static const char *const keys[] = {"conditions", NULL};
+	struct value *live = body_of(hearing, keys);
+	struct hearing shown = *hearing;
+
+	value_set_text(hearing->arena, live, "for", hearing->task->offered_word);
+	value_set_text(hearing->arena, live, "text", hearing->task->offered_for);
+	shown.message = live;
+	show_live(&shown, "waiting", at_once);
+}
+
 static bool hear_ready(const struct hearing *hearing)
 {
 	struct task *task = hearing->task;
-	bool news = task->state != TASK_OFFERED;
+	const char *before = task->state == TASK_OFFERED ? task->offered_word : NULL;
 
 	if (gate_opens(hearing->walking, task))
 		return let_act(hearing);
 	if (hearing->walking->journal_broken)
 		return false;
-	task->state = TASK_OFFERED;
-	struct value *live = value_map(hearing->arena);
-	value_set_text(hearing->arena, live, "text", task->offered_for);
-	struct hearing shown = *hearing;
-	shown.message = live;
-	show_live(&shown, "waiting", news);
+	bool news = task->offered_word != before;
+	task_enter(task, TASK_OFFERED);
+	show_offered(hearing, news);
 	if (news)
 		walking_tell(hearing->walking, NEWS_WAITING, task->step, task->offered_for, NULL);
 	answer(task, 'w');
@@ -181,13 +190,21 @@ static bool hear_ready(const struct hearing *hearing)
 static bool hear_sleeping(const struct hearing *hearing)
 {
 	hearing->task->sleeping_until_ms = value_get_number(hearing->message, "until_ms", 0);
-	show_live(hearing, "waiting", true);
+	hearing->task->sleeping_since_ms = clock_real_ms();
+	if (value_get(hearing->message, "text"))
+		show_live(hearing, task_is_acting(hearing->task) ? "acting" : "waiting", true);
 	return true;
 }
 
+/* The time that it slept is not counted against its timeout. */
 static bool hear_awake(const struct hearing *hearing)
 {
-	hearing->task->sleeping_until_ms = 0;
+	struct task *task = hearing->task;
+	int64_t slept_ms = clock_real_ms() - task->sleeping_since_ms;
+
+	task->sleeping_until_ms = 0;
+	task->started_ms += slept_ms;
+	task->acting_since_ms += slept_ms;
 	return true;
 }
 
@@ -228,16 +245,18 @@ static bool hear_done(const struct hearing *hearing)
 	static const char *const keys[] = {"outputs", "subjects", "changed", NULL};
 	struct task *task = hearing->task;
 	struct walking *walking = hearing->walking;
+	bool serves = task->step->module->traits & STEP_SERVICE && task->step->module->serve;
 
-	if (!record_and_show(hearing, RECORD_DONE, body_of(hearing, keys), "done"))
+	if (serves)
+		task_enter(task, TASK_SERVING);
+	else
+		task->closed_with_word = true;
+	if (!record_and_show(hearing, RECORD_DONE, body_of(hearing, keys),
+	                     serves ? "serving" : "done"))
 		return false;
 	walking->result->done++;
 	if (value_get_bool(hearing->message, "changed", false))
 		walking->result->changed++;
-	if (task->step->module->traits & STEP_SERVICE && task->step->module->serve)
-		task->state = TASK_SERVING;
-	else
-		task->closed_with_word = true;
 	tell(hearing, NEWS_DONE, hearing->message);
 	walking_settle(walking, task->step, SETTLED_DONE);
 	return true;
@@ -314,7 +333,9 @@ static bool take_failure(const struct hearing *hearing, const char *kind, const 
 
 	task->closed_with_word = true;
 	if (task->state == TASK_SERVING && !task->dropped) {
-		service_died(walking, task, text);
+		struct hearing died = *hearing;
+		died.message = service_died(walking, task, text, hearing->arena);
+		show_live(&died, "restarting", true);
 		return true;
 	}
 	if (task->dropped && !task->timed_out)
@@ -371,6 +392,7 @@ void message_lost(struct walking *walking, struct task *task, int wait_status)
 	char text[256];
 
 	if (task->state == TASK_SERVING && task->dropped) {
+		show_live(&hearing, "done", true);
 		arena_free(&arena);
 		return;
 	}

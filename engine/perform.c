@@ -158,6 +158,10 @@ static bool back_off(struct step *step, const struct attempt *attempt, struct er
 		pause_ms *= 2;
 	if (plan_step->backoff_to_ms && pause_ms > plan_step->backoff_to_ms)
 		pause_ms = plan_step->backoff_to_ms;
+	value_set_text(step->arena, message, "error", err->text);
+	value_set_number(step->arena, message, "tries", attempt->number);
+	value_set_number(step->arena, message, "tries_most", plan_step->retry_attempts);
+	value_set_number(step->arena, message, "next_at_ms", clock_now_ms() + pause_ms);
 	value_set_text(step->arena, message, "text",
 	               arena_printf(step->arena, "%s; try %lld of %lld in %s", err->text,
 	                            (long long)attempt->number + 1,

@@ -24,7 +24,8 @@ struct job {
  *   waiting   for, conditions, until_ms           not part of the record
  *   ready     before, changes, conditions, subjects   then waits for 'g' (go) or 'w' (wait)
  *   sleeping  until_ms, text / awake
- *   pin, note, progress, retrying
+ *   pin, note, progress
+ *   retrying  text, error, tries, tries_most, next_at_ms
  *   done      outputs, subjects, changed          (a SERVICE serves on afterwards)
  *   undone
  *   failed    kind, text                          the last one when it failed

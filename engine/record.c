@@ -47,6 +47,7 @@ static const struct member condition[] = {
 	{"held_since_ms", SHAPE_NUMBER, MAY_LACK, "Since when without a break: ms since 1970."},
 	{"stable_for_ms", SHAPE_NUMBER, MAY_LACK, "How long it must hold."},
 	{"holds_at_ms", SHAPE_NUMBER, MAY_LACK, "When time alone makes it hold: ms since 1970."},
+	{"deadline_ms", SHAPE_NUMBER, MAY_LACK, "Until when it is waited for: ms since 1970."},
 	{0},
 };
 

@@ -220,6 +220,7 @@ static void fold_done(struct run *run, struct run_step *step, const struct recor
 	step->done_at_ms = record->at_ms;
 	step->outputs = keep(run, record, "outputs");
 	step->subjects = keep(run, record, "subjects");
+	step->changed = value_get_bool(record->body, "changed", false);
 	step->waiting_since_ms = 0;
 	step->error_kind = step->error_text = NULL;
 }
@@ -268,6 +269,14 @@ static void fold_end(struct run *run, const struct record *record)
 	run->open = !run->outcome || strcmp(run->outcome, "done") != 0;
 }
 
+static void fold_start(struct run *run, const struct record *record)
+{
+	run->outcome = NULL; /* not known until it ends */
+	run->open = true;
+	run->started_at_ms = record->at_ms;
+	run->started_mode = keep_text(run, record, "mode");
+}
+
 static bool is_about_a_step(enum record_kind kind)
 {
 	return kind == RECORD_WAIT || kind == RECORD_INTENT || kind == RECORD_DONE ||
@@ -304,8 +313,10 @@ void run_apply(struct run *run, const struct record *record)
 		break;
 	case RECORD_UNDO_INTENT:
 		step->state = RUN_UNDO_UNKNOWN;
+		step->undo_failed = false;
 		break;
 	case RECORD_UNDO_FAILED:
+		step->undo_failed = true;
 		fold_failed(run, step, record);
 		break;
 	case RECORD_UNDONE:
@@ -323,13 +334,14 @@ void run_apply(struct run *run, const struct record *record)
 		fold_end(run, record);
 		break;
 	case RECORD_START:
-		run->outcome = NULL; /* not known until it ends */
-		run->open = true;
+		fold_start(run, record);
 		break;
 	case RECORD_NOTE:
 	case RECORD_KINDS:
 		break;
 	}
+	if (is_about_a_step(record->kind))
+		run_step(run, record->step)->said_at_ms = record->at_ms;
 	run->last_seq = record->seq;
 }
 

@@ -31,6 +31,9 @@ struct run_step {
 	int64_t waiting_since_ms; /* of the first RECORD_WAIT since it was last settled; 0 */
 	int64_t attempts;         /* intents in this run */
 	const char *error_kind, *error_text; /* of the last failure, else NULL */
+	bool changed;                        /* of the last RECORD_DONE: it acted in that run */
+	bool undo_failed;                    /* of UNDO_UNKNOWN: the undo ended with error_text */
+	int64_t said_at_ms; /* of the last record about it, wall clock; 0: there is none */
 };
 
 struct run_approval {
@@ -45,7 +48,9 @@ struct run {
 	const char *digest;        /* of plan and inputs now in force */
 	const struct value *begin; /* body of RECORD_BEGIN, or of the last RECORD_AMEND over it */
 	int64_t begun_at_ms, ended_at_ms;
-	const char *outcome; /* of the last RECORD_END, else NULL */
+	int64_t started_at_ms;    /* of the last RECORD_START: somebody took it up */
+	const char *started_mode; /* of that: "apply", "rollback", "rehearse"; NULL */
+	const char *outcome;      /* of the last RECORD_END, else NULL */
 	int64_t last_seq;
 	int64_t last_downtime_ms; /* `downtime_ms` of the last RECORD_END, else 0 */
 	char identity[40]; /* random, made with RECORD_BEGIN: which run it is, wherever its journal

@@ -32,20 +32,26 @@ static void release(struct walking *walking)
 	}
 }
 
-void service_died(struct walking *walking, const struct task *task, const char *text)
+struct value *service_died(struct walking *walking, const struct task *task, const char *text,
+                           struct arena *arena)
 {
+	struct value *live = value_map(arena);
 	struct restart *restart = &walking->restarts[task->step->order];
 	int64_t pause_ms = FIRST_PAUSE_MS;
-	char note[600];
 
 	for (int64_t i = 0; i < restart->tries && pause_ms < LONGEST_PAUSE_MS; i++)
 		pause_ms *= 2;
 	restart->tries++;
-	restart->at_ms =
-		clock_real_ms() + (pause_ms < LONGEST_PAUSE_MS ? pause_ms : LONGEST_PAUSE_MS);
-	snprintf(note, sizeof note, "the service ended (%s); it is started again in %lld ms", text,
-	         (long long)(restart->at_ms - clock_real_ms()));
-	walking_tell(walking, NEWS_RETRY, task->step, note, NULL);
+	pause_ms = pause_ms < LONGEST_PAUSE_MS ? pause_ms : LONGEST_PAUSE_MS;
+	restart->at_ms = clock_real_ms() + pause_ms;
+	value_set_text(arena, live, "error", text);
+	value_set_number(arena, live, "tries", restart->tries);
+	value_set_number(arena, live, "next_at_ms", clock_now_ms() + pause_ms);
+	walking_tell(walking, NEWS_RETRY, task->step,
+	             arena_printf(arena, "the service ended (%s); it is started again in %s", text,
+	                          clock_duration_text(arena, pause_ms)),
+	             NULL);
+	return live;
 }
 
 bool service_is_due(const struct walking *walking)

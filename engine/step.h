@@ -188,7 +188,8 @@ void step_note(struct step *step, const char *format, ...) __attribute__((format
  */
 bool step_sleep(struct step *step, int64_t duration_ms, struct error *err);
 
-/* Waits until the wall clock says so; a rehearsal jumps. Otherwise like step_sleep(). */
+/* Waits until the wall clock says so; a rehearsal jumps. Otherwise like step_sleep(). why: shown to
+ * people; NULL where what it waits for was told already. */
 bool step_wait_until(struct step *step, int64_t wall_ms, const char *why, struct error *err);
 
 /* A person or a signal asked to stop: finish what is in flight and return ERROR_CANCELLED. */

@@ -66,6 +66,13 @@ _Noreturn static void become_step(const struct walking *walking, const struct pl
 	perform(&job);
 }
 
+void task_enter(struct task *task, enum task_state state)
+{
+	if (task->state != state || !task->since_ms)
+		task->since_ms = clock_now_ms();
+	task->state = state;
+}
+
 struct task *task_start(struct walking *walking, const struct plan_step *step, enum walk_mode mode)
 {
 	int pair[2];
@@ -90,6 +97,7 @@ struct task *task_start(struct walking *walking, const struct plan_step *step, e
 	task->pid = pid;
 	task->mode = mode;
 	task->started_ms = clock_real_ms();
+	task_enter(task, TASK_LOOKING);
 	task->channel.descriptor = pair[0];
 	return task;
 }
@@ -111,6 +119,7 @@ void task_end(struct walking *walking, size_t index)
 		;
 	if (!task->closed_with_word)
 		message_lost(walking, task, status);
+	live_shown(task);
 	channel_close(&task->channel);
 	walking->tasks[index] = walking->tasks[--walking->task_count];
 }

@@ -229,9 +229,14 @@ size_t walking_running(const struct walking *walking)
 	return count;
 }
 
+size_t walking_jobs(const struct walking *walking)
+{
+	return walking->options->jobs ? walking->options->jobs : DEFAULT_JOBS;
+}
+
 static bool start_ready(struct walking *walking)
 {
-	size_t jobs = walking->options->jobs ? walking->options->jobs : DEFAULT_JOBS;
+	size_t jobs = walking_jobs(walking);
 
 	while (!walking->ending && walking->ready_first < walking->ready_count &&
 	       walking_running(walking) < jobs &&
@@ -361,6 +366,7 @@ static bool one_round(struct walking *walking)
 	watch_budget(walking);
 	idle_park(walking);
 	idle_jump(walking);
+	live_tend(walking);
 	return true;
 }
 
@@ -393,7 +399,7 @@ static void conclude(struct walking *walking)
 
 	if (walking->options->mode == WALK_APPLY && went_back_well)
 		result->outcome = WALK_ROLLED_BACK;
-	result->downtime_ms = budget_downtime_ms(walking->options->plan, walking->options->run);
+	result->downtime_ms = walk_downtime_ms(walking->options->plan, walking->options->run, NULL);
 }
 
 bool walk(const struct walk_options *options, struct walk_result *result)

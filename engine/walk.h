@@ -89,6 +89,14 @@ bool walk(const struct walk_options *options, struct walk_result *result);
 /* Installs the handlers that let SIGINT, SIGTERM and SIGHUP end a walk in good order. */
 void walk_catch_signals(void);
 
+/* How many people must approve the step, and whether that one may ("user@host"). */
+int64_t walk_approvals_needed(const struct plan_step *step);
+bool walk_may_approve(const struct plan_step *step, const char *who);
+
+/* How long users have been shut out in this run, or were; -1: they never were. running: and are
+ * still; may be NULL. */
+int64_t walk_downtime_ms(const struct plan *plan, struct run *run, bool *running);
+
 /* One line of a preview of the way back. */
 struct way_back {
 	const struct plan_step *step;

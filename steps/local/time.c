@@ -62,6 +62,18 @@ static bool is_open(const struct value *window, const struct tm *now)
 	       (has_day(window, (now->tm_wday + 6) % 7) && minute < to);
 }
 
+/* Minute by minute, because clocks are put forward and back. 0: not within the next eight days. */
+static int64_t opens_at_ms(const struct value *window, time_t now)
+{
+	time_t last = now + (time_t)8 * 24 * 60 * 60;
+	struct tm then;
+
+	for (time_t minute = now - now % 60 + 60; minute < last; minute += 60)
+		if (is_open(window, localtime_r(&minute, &then)))
+			return (int64_t)minute * 1000;
+	return 0;
+}
+
 static bool open_now(struct step *step, const struct value *of, struct reading *reading,
                      struct error *err)
 {
@@ -80,6 +92,8 @@ static bool open_now(struct step *step, const struct value *of, struct reading *
 	localtime_r(&seconds, &now);
 	reading->value = value_bool(step->arena, is_open(window, &now));
 	reading->text = reading->value->as.truth ? "open" : "closed";
+	if (!reading->value->as.truth)
+		reading->holds_at_ms = opens_at_ms(window, seconds);
 	reading->again_ms = 30000;
 	return true;
 }

@@ -193,7 +193,7 @@ class Scenes:
         running = self.begin()
         wait_for("the new time to live", lambda: f"{WWW}. 1 IN A 192.0.2.1" in self.stage.dig(ports[0], WWW, "A"))
         self.set_on(ports[1], 1, "192.0.2.1")
-        self.waits("point", "time has to pass")
+        self.waits("point", "it will hold at")
         self.stage.stop(self.knots[1])
         self.waits("point", f"127.0.0.1:{ports[1]}", "gives no answer")
         time.sleep(OLD_TTL + 1)
@@ -214,7 +214,7 @@ class Scenes:
         running = self.begin()
         wait_for("the new time to live", lambda: f"{WWW}. 1 IN A 192.0.2.1" in self.stage.dig(ports[0], WWW, "A"))
         self.set_on(ports[1], 1, "192.0.2.1")
-        self.waits("point", "time has to pass")
+        self.waits("point", "it will hold at")
         for port in ports:
             self.set_on(port, OLD_TTL, "192.0.2.1")
         self.waits("point", "old time to live again", f"({OLD_TTL} s)")

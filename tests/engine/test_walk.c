@@ -353,13 +353,18 @@ static void a_service_runs_as_long_as_it_is_needed_and_is_started_again_when_it_
 	                         "commits, within: 30s}]\n");
 	pid_t child = fork();
 	if (child == 0) {
+		bool shown = world_shows(&world, "stream", "restarting");
 		for (int i = 0; i < 200 && world_effects(&world, "serve stream") < 3; i++)
 			usleep(50000);
+		shown = world_shows(&world, "stream", "serving") && shown;
 		world_write(&world, "go", "1");
-		_exit(0);
+		_exit(shown ? 0 : 1);
 	}
+	int status = 0;
 	world_walk(&world, WALK_APPLY, NULL);
-	waitpid(child, NULL, 0);
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+	assert_true(world_shows(&world, "stream", "done"));
 	assert_int_equal(world.result.outcome, WALK_DONE);
 	assert_int_equal(world_effects(&world, "serve stream"), 3);
 	assert_int_equal(world_effects(&world, "served stream"), 1);

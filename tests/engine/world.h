@@ -37,6 +37,9 @@ void world_write(const struct world *world, const char *name, const char *conten
 /* The content of a file, "" when there is none. */
 const char *world_read(struct world *world, const char *name);
 
+/* What another process sees live, as `plan explain` is one: the step has that state, in time. */
+bool world_shows(struct world *world, const char *step, const char *state);
+
 /* How many lines of the ledger equal the text. */
 int world_effects(struct world *world, const char *line);
 
