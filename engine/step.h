@@ -200,6 +200,10 @@ int64_t step_finished_at_ms(const struct step *step, const char *other);
 /* An output of an earlier step, or NULL. */
 const struct value *step_output_of(const struct step *step, const char *other, const char *name);
 
+/* The fields of a step of the plan as it would get them now: LIST of MAPs, one for each of its
+ * for_each; empty where the plan leaves it out. NULL on error. */
+struct value *step_with_of(struct step *step, const char *other, struct error *err);
+
 /* A name that is the same for every try of this step, also in a later run or without the journal,
  * so that what is there already is found: 12 characters of [0-9a-f] from plan and step. */
 const char *step_token(const struct step *step);
