@@ -101,6 +101,11 @@ struct step_module {
 	 * to steps are UNKNOWN). May be NULL. */
 	bool (*check)(const struct value *with, struct error *err);
 
+	/* The same where the connections of the plan have a say: LIST of MAPs with `name` and
+	 * `uses`, as written. May be NULL. */
+	bool (*check_connections)(const struct value *with, const struct value *connections,
+	                          struct error *err);
+
 	/* seen is an empty MAP to fill. Also sets the outputs that are known (step_output). */
 	bool (*observe)(struct step *step, struct value *seen, struct error *err);
 

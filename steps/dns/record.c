@@ -41,6 +41,13 @@ static bool check(const struct value *with, struct error *err)
 	return true;
 }
 
+/* Whatever the value will be, which other steps may find out only when users are shut out. */
+static bool check_zone(const struct value *with, const struct value *connections, struct error *err)
+{
+	return zone_may_hold(connections, value_get_text(with, "name", ""),
+	                     value_get_text(with, "type", ""), err);
+}
+
 /* Opens the zone, and gives the records as its provider has them: NULL on failure. */
 static struct value *wanted_records(struct step *step, struct zone *zone, struct error *err)
 {
@@ -138,6 +145,7 @@ const struct step_module dns_record = {
 	.outputs = outputs,
 	.subjects = (const char *const[]){"dns/${name}/record", NULL},
 	.check = check,
+	.check_connections = check_zone,
 	.observe = observe,
 	.plan = plan,
 	.apply = apply,

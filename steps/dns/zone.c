@@ -1,60 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Which connection holds a name; reads and changes records there, and waits for the servers. */
+/* Reads and changes the records of a zone, and waits for its servers. */
 #include "steps/dns/zone.h"
 #include "engine/base/text.h"
 #include "steps/dns/provider.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define POLL_FIRST_MS 100
 #define POLL_SELDOM_MS 5000
 #define LOOK_AGAIN_MS 1000 /* from this pause on, see whether somebody changed it meanwhile */
-
-/* ---- Opening ---- */
-
-static bool is_beneath(const char *name, const char *zone)
-{
-	size_t length = strlen(name), suffix = strlen(zone);
-
-	if (length < suffix || strcasecmp(name + length - suffix, zone) != 0)
-		return false;
-	return length == suffix || name[length - suffix - 1] == '.';
-}
-
-static const struct dns_provider *find_provider(const char *uses)
-{
-	for (size_t i = 0; dns_providers[i]; i++)
-		if (strcmp(dns_providers[i]->kind->name, uses) == 0)
-			return dns_providers[i];
-	return NULL;
-}
-
-bool zone_open(struct zone *zone, struct step *step, const char *name, struct error *err)
-{
-	const struct value *all = step_connections(step, "dns."), *best = NULL;
-	size_t longest = 0;
-
-	for (const struct value *one = all->as.items.first; one; one = one->next) {
-		const char *held = value_get_text(one, "zone", "");
-		if (!is_beneath(name, held) || strlen(held) < longest)
-			continue;
-		longest = strlen(held);
-		best = one;
-	}
-	if (!best)
-		return fail(err, ERROR_PLAN,
-		            "no dns connection of the plan has a zone that holds %s", name);
-	*zone = (struct zone){
-		.step = step,
-		.name = value_get_text(best, "zone", ""),
-		.with = best,
-		.provider = find_provider(value_get_text(best, "uses", "")),
-		.servers = value_get(best, "servers"),
-	};
-	return zone->provider ||
-	       fail(err, ERROR_PLAN, "no provider is called %s", value_get_text(best, "uses", ""));
-}
 
 /* What the provider says goes wrong with its connection. */
 static bool fail_at_provider(const struct zone *zone, struct error *err)
@@ -68,28 +22,6 @@ bool zone_servers(struct zone *zone, struct error *err)
 	if (zone->servers)
 		return true;
 	return zone->provider->find_servers(zone, err) || fail_at_provider(zone, err);
-}
-
-const char *zone_type(const struct zone *zone, const char *name, const char *type, int64_t ttl_s,
-                      struct error *err)
-{
-	bool at_top = strcasecmp(name, zone->name) == 0;
-
-	if (ttl_s < zone->provider->ttl_least_s) {
-		fail(err, ERROR_PLAN, "%s takes no time to live below %lld s; %s has %lld s",
-		     zone->provider->kind->name, (long long)zone->provider->ttl_least_s, name,
-		     (long long)ttl_s);
-		return NULL;
-	}
-	if (!at_top || strcmp(type, "CNAME") != 0)
-		return type;
-	if (zone->provider->alias)
-		return "ALIAS";
-	fail(err, ERROR_PLAN,
-	     "%s is the top of its zone, where no CNAME may stand, and %s has no "
-	     "ALIAS for it: %s",
-	     name, zone->provider->kind->name, zone->provider->apex);
-	return NULL;
 }
 
 /* ---- Asking all servers ---- */

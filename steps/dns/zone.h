@@ -37,6 +37,10 @@ bool zone_servers(struct zone *zone, struct error *err);
 const char *zone_type(const struct zone *zone, const char *name, const char *type, int64_t ttl_s,
                       struct error *err);
 
+/* Offline: whether that type can be at that name, as far as the connections (LIST of MAPs) tell. */
+bool zone_may_hold(const struct value *connections, const char *name, const char *type,
+                   struct error *err);
+
 /* What the provider has for the name, once all servers show the same. Until then it waits, naming
  * who differs; only when looking, that is ERROR_RETRY. */
 bool zone_read(struct zone *zone, const char *name, struct value **records, struct error *err);

@@ -182,6 +182,23 @@ class Scenes:
         self.stage.run(0, "rollback", "--yes", "--to", "top", self.file)
         self.has("example.com", "A", "600 IN A 192.0.2.10")
 
+    def where_there_is_no_alias_it_is_refused_offline(self):
+        """Though the value is known only when users are shut out, and whichever other zones the plan has."""
+        self.door.requests.clear()
+        text = (PLAN.format(zone="example.com", url=self.door.url, servers="")
+                .replace("steps:", f"  by-hand: {{uses: dns.manual, zone: top.example.com, servers: [127.0.0.1:{self.pdns.port}]}}"
+                         "\n  heroku: {uses: heroku, token: \"${secrets.key}\", url: \"http://127.0.0.1:9\"}\nsteps:")
+                + "  move: {uses: heroku.domain, with: {domain: APEX, to: targetapp}}\n"
+                + TOP.replace("example.com", "APEX").replace("target.example.net", "\"${steps.move.dns_target}\""))
+        for name, code in (("top.example.com", 64), ("www.top.example.com", 0), ("example.com", 0)):
+            self.stage.write("dns.yaml", text.replace("APEX", name))
+            said = self.stage.run(code, "check", self.file)
+            if code:
+                says(said, "dns.yaml:13:", "top.example.com is the top of its zone", "dns.manual has no ALIAS")
+                for command in (["diff"], ["apply", "--yes"]):
+                    says(self.stage.run(64, *command, self.file), "dns.manual has no ALIAS")
+        assert not self.door.requests
+
     def servers_come_from_the_zone(self):
         """The zone's own NS record is ns.example.com, which nothing here resolves: it is named."""
         self.plan(POINT)
