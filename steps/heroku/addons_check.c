@@ -51,21 +51,21 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
                  struct error *err)
 {
 	const struct value *problems = value_get(seen, "problems");
+	const struct value *first = problems ? problems->as.items.first : NULL;
 	const char *region = value_get_text(step->with, "region", "");
 	bool skip = availability_skips(step);
 	struct text text = {0};
 
 	(void)changes;
-	if (!problems || problems->as.items.count == 0)
+	if (!first)
 		return true;
-	for (const struct value *one = problems->as.items.first; one; one = one->next)
-		text_format(&text, "%s%s (%s)", one == problems->as.items.first ? "" : ", ",
-		            one->key, one->as.text);
+	for (const struct value *one = first; one; one = one->next)
+		text_format(&text, "%s%s (%s)", one == first ? "" : ", ", one->key, one->as.text);
 	if (!skip)
 		fail(err, ERROR_REFUSED,
 		     "add-ons that cannot be had in %s: %s; write `unavailable: {%s: OTHER}` or "
 		     "`skip`, here and where they are made",
-		     region, text_string(&text), problems->as.items.first->key);
+		     region, text_string(&text), first->key);
 	else if (!step->looking)
 		step_note(step, "left out, since they cannot be had in %s: %s", region,
 		          text_string(&text));
