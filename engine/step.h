@@ -144,8 +144,9 @@ enum metric_type {
 };
 
 struct reading {
-	struct value *value; /* BOOL, INT, REAL or TEXT, as the metric's type says */
-	const char *text;    /* for people: "5,123 commits"; NULL: the value is printed */
+	const struct value *limit; /* given: what the value will be compared with; or NULL */
+	struct value *value;       /* BOOL, INT, REAL or TEXT, as the metric's type says */
+	const char *text;          /* for people: "5,123 commits"; NULL: the value is printed */
 	int64_t holds_at_ms; /* wall clock at which time alone makes it hold; 0 when not known. A
 	                      * rehearsal may jump there. */
 	int64_t again_ms;    /* when to look again; 0: the engine's default */

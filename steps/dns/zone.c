@@ -39,6 +39,10 @@ const char *zone_describe(struct arena *arena, const struct value *records)
 			text_format(&out, " %s", value_reveal(one));
 		text_format(&out, " (%lld s%s)", (long long)value_get_number(set, "ttl_s", 0),
 		            value_get_bool(set, "mixed", false) ? " and less" : "");
+		const struct value *addresses = value_get(set, "addresses");
+		for (const struct value *one = first_of(addresses); one; one = one->next)
+			text_format(&out, "%s%s", one == first_of(addresses) ? " by one of " : " ",
+			            value_reveal(one));
 	}
 	const char *copy = arena_text(arena, out.length ? text_string(&out) : "nothing");
 	text_free(&out);
@@ -49,8 +53,7 @@ const char *zone_describe(struct arena *arena, const struct value *records)
 static bool shows(const struct value *answer, const struct value *wanted)
 {
 	if (value_get(wanted, "ALIAS"))
-		return !value_get(answer, "CNAME") &&
-		       (value_get(answer, "A") || value_get(answer, "AAAA"));
+		return alias_is_shown(answer, value_get(wanted, "ALIAS"));
 	for (const struct value *set = wanted->as.items.first; set; set = set->next) {
 		const struct value *its = value_get(answer, set->key);
 		bool any_ttl = value_get_bool(set, "mixed", false);
@@ -101,6 +104,30 @@ static bool ask_every_server(struct zone *zone, const char *name, const struct v
 	text_free(&said);
 	text_free(&wrong);
 	return agree;
+}
+
+bool zone_shows(struct zone *zone, const char *name, const struct value *wanted, struct error *err)
+{
+	const struct value *common;
+
+	return ask_every_server(zone, name, wanted, &common, err);
+}
+
+/* Whether all servers show it. An ALIAS to a host without addresses, such as a target that Heroku
+ * has given up, is answered with nothing or SERVFAIL: nothing can be seen of it. strict: its
+ * addresses count; otherwise any will do, as for one that is to be replaced. */
+static bool all_show(struct zone *zone, const char *name, const struct value *wanted, bool strict,
+                     struct error *err)
+{
+	struct value *resolved;
+	bool known = alias_resolve(zone, wanted, &resolved, err);
+
+	if (!known && strict)
+		return false;
+	const struct value *addresses = value_find(known ? resolved : NULL, "ALIAS.addresses");
+	if (addresses && addresses->as.items.count == 0)
+		return true;
+	return zone_shows(zone, name, strict ? resolved : wanted, err);
 }
 
 /* A look that may be repeated for hours: what it allocates goes with it. */
@@ -159,14 +186,12 @@ static bool read_now(struct zone *zone, const char *name, struct value **records
 static bool read_shown(struct zone *zone, const char *name, struct value **records, bool *apart,
                        struct error *err)
 {
-	const struct value *common;
-
 	*apart = false;
 	if (!read_now(zone, name, records, err)) {
 		*apart = err->kind == ERROR_RETRY && !zone->provider->read;
 		return false;
 	}
-	if (!zone->provider->read || ask_every_server(zone, name, *records, &common, err))
+	if (!zone->provider->read || all_show(zone, name, *records, false, err))
 		return true;
 	*apart = err->kind == ERROR_RETRY;
 	return false;
@@ -208,11 +233,10 @@ static bool somebody_changed(struct zone *zone, const char *name, const struct v
 static bool is_shown(struct zone *zone, const char *name, const struct value *wanted,
                      bool ask_provider, struct error *err)
 {
-	const struct value *common;
 	struct value *now;
 	struct error ignored = {0};
 
-	if (ask_every_server(zone, name, wanted, &common, err))
+	if (all_show(zone, name, wanted, true, err))
 		return true;
 	if (ask_provider && zone->provider->read &&
 	    zone->provider->read(zone, name, &now, &ignored) && !value_equal(now, wanted))
@@ -220,15 +244,14 @@ static bool is_shown(struct zone *zone, const char *name, const struct value *wa
 	return false;
 }
 
-static bool await_servers(struct zone *zone, const char *name, const struct value *wanted,
-                          struct error *err)
+bool zone_await(struct zone *zone, const char *name, const struct value *wanted, struct error *err)
 {
 	for (int64_t pause_ms = POLL_FIRST_MS;; pause_ms = longer(pause_ms)) {
 		struct glance glance;
 		bool shown = is_shown(begin_glance(&glance, zone), name, wanted,
 		                      pause_ms >= LOOK_AGAIN_MS, err);
 		end_glance(&glance, zone, NULL);
-		if (shown || err->kind != ERROR_RETRY)
+		if (shown || err->kind != ERROR_RETRY || zone->step->looking)
 			return shown;
 		step_progress(zone->step, "waiting: %s", err->text);
 		if (!step_sleep(zone->step, pause_ms, err))
@@ -300,5 +323,5 @@ bool zone_change(struct zone *zone, const char *name, const struct value *expect
 		tell_person(zone, name, wanted);
 	else if (!replace(zone, name, expected, wanted, err))
 		return false;
-	return await_servers(zone, name, wanted, err);
+	return zone_await(zone, name, wanted, err);
 }

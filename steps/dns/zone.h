@@ -49,6 +49,14 @@ bool zone_read(struct zone *zone, const char *name, struct value **records, stru
  * cannot be reached. */
 bool zone_ask_all(struct zone *zone, const char *name, struct value **records, struct error *err);
 
+/* Whether all servers answer what the records look like from there; ERROR_RETRY names those that do
+ * not. */
+bool zone_shows(struct zone *zone, const char *name, const struct value *wanted, struct error *err);
+
+/* Waits until every server shows those records, which the provider has: an ALIAS by an address of
+ * its target, where that has any. Only when looking, it is ERROR_RETRY that one does not. */
+bool zone_await(struct zone *zone, const char *name, const struct value *wanted, struct error *err);
+
 /* Gives the name the records `wanted` on condition that `expected` is still what is there:
  * ERROR_DRIFT, naming both, when it is not. A change that got no clear answer is looked up. Then
  * waits until every server shows it. In a zone that a person edits, waiting is all there is to do.
