@@ -14,6 +14,7 @@
 struct looks {
 	struct arena arena;
 	const struct plan *plan;
+	struct run *run;
 	struct value **found; /* by order of the step: the `looked` message, or NULL */
 	const char **words;   /* by order: what is said instead */
 };
@@ -44,9 +45,11 @@ static void show_gates(const struct plan_step *step, bool color)
 		show_line(stdout, color, TONE_DIM, "      needs %lld approval%s: %s",
 		          (long long)step->approval.by, step->approval.by == 1 ? "" : "s",
 		          step->approval.text ? step->approval.text : "");
-	if (step->rollback == ROLLBACK_NEVER)
-		show_line(stdout, color, TONE_BAD, "      point of no return: %s",
-		          step->rollback_why);
+}
+
+static void show_no_return(const struct plan_step *step, bool color)
+{
+	show_line(stdout, color, TONE_BAD, "      point of no return: %s", step->rollback_why);
 }
 
 static bool has_changes(const struct looks *looks, const struct plan_step *step)
@@ -56,9 +59,22 @@ static bool has_changes(const struct looks *looks, const struct plan_step *step)
 	return changes && changes->as.items.count > 0;
 }
 
+/* What cannot be undone is named before it happens, also where it would change nothing now: a step
+ * before it may bring about what it then changes. */
+static bool has_no_return_ahead(const struct looks *looks, const struct plan_step *step)
+{
+	const struct run_step *known = run_step(looks->run, step->id);
+	bool looked_at = looks->found[step->order] || looks->words[step->order];
+
+	if (step->rollback != ROLLBACK_NEVER || !looked_at)
+		return false;
+	return has_changes(looks, step) || (known->state != RUN_DONE && !known->was_done);
+}
+
 static void show_step(const struct looks *looks, const struct plan_step *step, bool color)
 {
 	const char *word = looks->words[step->order];
+	bool no_return = has_no_return_ahead(looks, step);
 
 	if (has_changes(looks, step)) {
 		show_line(stdout, color, TONE_STRONG, "  ~ %s (%s)%s%s", step->id,
@@ -69,7 +85,12 @@ static void show_step(const struct looks *looks, const struct plan_step *step, b
 	} else if (word) {
 		show_line(stdout, color, TONE_WARN, "  ? %s (%s): %s", step->id, step->module->name,
 		          word);
+	} else if (no_return) {
+		show_line(stdout, color, TONE_PLAIN, "  = %s (%s): as wanted now", step->id,
+		          step->module->name);
 	}
+	if (no_return)
+		show_no_return(step, color);
 }
 
 static void show_text_diff(const struct looks *looks, const struct walk_result *result, bool color)
@@ -78,16 +99,15 @@ static void show_text_diff(const struct looks *looks, const struct walk_result *
 	size_t same = 0, stops = 0;
 	struct arena arena = {0};
 
-	for (size_t i = 0; i < plan->step_count; i++) {
-		const struct plan_step *step = &plan->steps[i];
-		bool changes = has_changes(looks, step);
-		show_step(looks, step, color);
-		same += !changes && !looks->words[i];
-		stops += changes && step->rollback == ROLLBACK_NEVER;
-	}
 	if (result->changed == 0 && result->failed == 0) {
 		show_line(stdout, color, TONE_GOOD, "%s: no difference", plan->name);
 		return;
+	}
+	for (size_t i = 0; i < plan->step_count; i++) {
+		const struct plan_step *step = &plan->steps[i];
+		show_step(looks, step, color);
+		same += !has_changes(looks, step) && !looks->words[i];
+		stops += has_no_return_ahead(looks, step);
 	}
 	show_line(stdout, color, TONE_STRONG,
 	          "%s: %zu steps would act, %zu are as wanted or done, %zu could not be looked at",
@@ -98,7 +118,8 @@ static void show_text_diff(const struct looks *looks, const struct walk_result *
 		          plan->downtime_begins, plan->downtime_ends,
 		          clock_duration_text(&arena, plan->downtime_budget_ms));
 	if (stops)
-		show_line(stdout, color, TONE_BAD, "  %zu points of no return", stops);
+		show_line(stdout, color, TONE_BAD, "  %zu point%s of no return", stops,
+		          stops == 1 ? "" : "s");
 	show_line(stdout, color, TONE_PLAIN, "Next: plan apply %s", plan->file);
 	arena_free(&arena);
 }
@@ -117,6 +138,9 @@ static void show_json_diff(struct looks *looks, const struct walk_result *result
 			          value_copy(&looks->arena, value_get(looks->found[i], "changes")));
 		if (looks->words[i])
 			value_set_text(&looks->arena, one, "note", looks->words[i]);
+		if (has_no_return_ahead(looks, step))
+			value_set_text(&looks->arena, one, "point_of_no_return",
+			               step->rollback_why);
 		if (one->as.items.count > 2)
 			value_add(steps, one);
 	}
@@ -137,7 +161,7 @@ static bool wants_json(const struct invocation *invocation)
 
 static int look(const struct invocation *invocation, struct session *session)
 {
-	struct looks looks = {.plan = session->plan};
+	struct looks looks = {.plan = session->plan, .run = &session->run};
 	struct error err = {0};
 	struct walk_result result;
 

@@ -167,6 +167,7 @@ bool condition_measure(struct step *step, const struct plan_condition *condition
 	standing->limit_text =
 		arena_printf(step->arena, "%s%s", comparator_texts[condition->comparator],
 	                     limit ? printed(step, limit) : "");
+	reading.limit = limit;
 	if (!condition->metric->measure(step, of, &reading, err))
 		return fail_while(err, "measure %s", condition->check);
 	if (!reading.value)

@@ -21,12 +21,36 @@ static struct value *without(struct decoder *decoder, const struct value *with,
 	return copy;
 }
 
+/* The connections as written, secrets left unknown. */
+static struct value *list_connections(struct decoder *decoder)
+{
+	struct value *list = value_list(decoder->arena);
+
+	for (size_t i = 0; i < decoder->plan->connection_count; i++) {
+		const struct plan_connection *connection = &decoder->plan->connections[i];
+		struct value *one = decode_masked(decoder, connection->with);
+		value_set_text(decoder->arena, one, "name", connection->name);
+		value_set_text(decoder->arena, one, "uses", connection->kind->name);
+		value_add(list, one);
+	}
+	return list;
+}
+
+static bool is_content(struct decoder *decoder, const struct step_module *module,
+                       const struct value *with, struct error *err)
+{
+	if (module->check && !module->check(with, err))
+		return false;
+	return !module->check_connections ||
+	       module->check_connections(with, list_connections(decoder), err);
+}
+
 static bool is_content_without(struct decoder *decoder, const struct plan_step *step,
                                const struct value *left_out)
 {
 	struct error ignored = {0};
 
-	return step->module->check(without(decoder, step->with, left_out), &ignored);
+	return is_content(decoder, step->module, without(decoder, step->with, left_out), &ignored);
 }
 
 /* What the rules are content without: that is what an error is about. NULL: no single thing. A
@@ -53,8 +77,8 @@ void decode_check_module(struct decoder *decoder, const struct plan_step *step, 
 {
 	struct error err = {0};
 
-	if (!step->module->check || decoder->problems->count > 0 ||
-	    step->module->check(decode_masked(decoder, step->with), &err))
+	if (decoder->problems->count > 0 ||
+	    is_content(decoder, step->module, decode_masked(decoder, step->with), &err))
 		return;
 	const struct value *culprit = find_culprit(decoder, step);
 	problems_add(decoder->problems, !culprit || !culprit->at.line ? at : culprit->at, "%s",

@@ -284,6 +284,25 @@ const struct value *step_output_of(const struct step *step, const char *other, c
 	return value_get(step->host->scope->outputs(step->host->scope, found), name);
 }
 
+struct value *step_with_of(struct step *step, const char *other, struct error *err)
+{
+	const struct plan *plan = step->host->plan;
+	struct value *list = value_list(step->arena);
+
+	for (size_t i = 0; i < plan->step_count; i++) {
+		if (!is_named(&plan->steps[i], other))
+			continue;
+		struct value *with =
+			resolve_with(step->host->scope, &plan->steps[i], step->arena, err);
+		if (!with) {
+			fail_while(err, "step %s", plan->steps[i].id);
+			return NULL;
+		}
+		value_add(list, with);
+	}
+	return list;
+}
+
 const char *step_token(const struct step *step)
 {
 	return step->host->token;

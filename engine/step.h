@@ -101,6 +101,11 @@ struct step_module {
 	 * to steps are UNKNOWN). May be NULL. */
 	bool (*check)(const struct value *with, struct error *err);
 
+	/* The same where the connections of the plan have a say: LIST of MAPs with `name` and
+	 * `uses`, as written. May be NULL. */
+	bool (*check_connections)(const struct value *with, const struct value *connections,
+	                          struct error *err);
+
 	/* seen is an empty MAP to fill. Also sets the outputs that are known (step_output). */
 	bool (*observe)(struct step *step, struct value *seen, struct error *err);
 
@@ -139,8 +144,9 @@ enum metric_type {
 };
 
 struct reading {
-	struct value *value; /* BOOL, INT, REAL or TEXT, as the metric's type says */
-	const char *text;    /* for people: "5,123 commits"; NULL: the value is printed */
+	const struct value *limit; /* given: what the value will be compared with; or NULL */
+	struct value *value;       /* BOOL, INT, REAL or TEXT, as the metric's type says */
+	const char *text;          /* for people: "5,123 commits"; NULL: the value is printed */
 	int64_t holds_at_ms; /* wall clock at which time alone makes it hold; 0 when not known. A
 	                      * rehearsal may jump there. */
 	int64_t again_ms;    /* when to look again; 0: the engine's default */
@@ -200,6 +206,10 @@ int64_t step_finished_at_ms(const struct step *step, const char *other);
 
 /* An output of an earlier step, or NULL. */
 const struct value *step_output_of(const struct step *step, const char *other, const char *name);
+
+/* The fields of a step of the plan as it would get them now: LIST of MAPs, one for each of its
+ * for_each; empty where the plan leaves it out. NULL on error. */
+struct value *step_with_of(struct step *step, const char *other, struct error *err);
 
 /* A name that is the same for every try of this step, also in a later run or without the journal,
  * so that what is there already is found: 12 characters of [0-9a-f] from plan and step. */

@@ -4,6 +4,8 @@
 #include "engine/base/text.h"
 #include "steps/dns/provider.h"
 
+#include <arpa/inet.h>
+#include <string.h>
 #include <strings.h>
 
 /* A server that has fallen back to the old time to live gives it to caches again. (What an ALIAS is
@@ -55,22 +57,88 @@ static bool old_ttl_elapsed(struct step *step, const struct value *of, struct re
 	return true;
 }
 
+static void add_all(struct text *out, const struct value *list)
+{
+	for (const struct value *one = first_of(list); one; one = one->next)
+		text_format(out, "%s%s", out->length ? " " : "", value_reveal(one));
+}
+
+/* "192.0.2.1 192.0.2.2" of a LIST, or of all records of a MAP; "nothing". */
+static const char *join(struct arena *arena, const struct value *value)
+{
+	struct text all = {0};
+
+	add_all(&all, value);
+	for (const struct value *set = value->kind == VALUE_MAP ? value->as.items.first : NULL; set;
+	     set = set->next)
+		add_all(&all, value_get(set, "values"));
+	const char *copy = arena_text(arena, all.length ? text_string(&all) : "nothing");
+	text_free(&all);
+	return copy;
+}
+
+/* What a name without a CNAME is to lead to: the host that the condition asks for. NULL: it asks
+ * for addresses. */
+static const char *host_in(const struct value *limit)
+{
+	const char *text = limit && limit->kind == VALUE_TEXT ? limit->as.text : NULL;
+	unsigned char address[16];
+
+	bool named = text && strchr(text, '.') && !strchr(text, ' ');
+	return named && inet_pton(AF_INET, text, address) != 1 ? text : NULL;
+}
+
+/* An ALIAS: addresses are compared. answered: what all servers say, NULL where they differ, as they
+ * may when the target has many. */
+static bool compare_addresses(struct zone *zone, const char *name, const struct value *answered,
+                              struct reading *reading, struct error *err)
+{
+	struct arena *arena = zone->step->arena;
+	const char *target = value_reveal(reading->limit);
+	struct value *wanted;
+	struct error problem = {0};
+
+	if (!alias_resolve(zone, zone_records(arena, "ALIAS", 0, target), &wanted, err))
+		return false;
+	const struct value *addresses = value_find(wanted, "ALIAS.addresses");
+	if (!addresses->as.items.count)
+		return fail(err, ERROR_RETRY, "%s, whose addresses %s should have, has none",
+		            target, name);
+	const char *said = answered ? join(arena, answered) : "addresses on each server";
+	bool shown = answered ? alias_is_shown(answered, value_get(wanted, "ALIAS"))
+	                      : zone_shows(zone, name, wanted, &problem);
+	if (!shown && !answered) {
+		*err = problem;
+		return false;
+	}
+	reading->value = value_text(arena, shown ? target : said);
+	reading->text = arena_printf(arena, "%s, compared with the addresses of %s: %s", said,
+	                             target, join(arena, addresses));
+	return true;
+}
+
+static bool is_led_by_addresses(const struct value *records)
+{
+	return !value_get(records, "CNAME") &&
+	       (value_get(records, "A") || value_get(records, "AAAA"));
+}
+
 static bool answers(struct step *step, const struct value *of, struct reading *reading,
                     struct error *err)
 {
+	const char *name = value_reveal(of);
 	struct zone zone;
 	struct value *records;
-	struct text all = {0};
 
-	if (!zone_open(&zone, step, value_reveal(of), err) ||
-	    !zone_ask_all(&zone, value_reveal(of), &records, err))
+	if (!zone_open(&zone, step, name, err))
 		return false;
-	for (const struct value *set = records->as.items.first; set; set = set->next)
-		for (const struct value *one = value_get(set, "values")->as.items.first; one;
-		     one = one->next)
-			text_format(&all, "%s%s", all.length ? " " : "", value_reveal(one));
-	reading->value = value_text(step->arena, all.length ? text_string(&all) : "nothing");
-	text_free(&all);
+	bool agree = zone_ask_all(&zone, name, &records, err);
+	bool at_top = strcasecmp(name, zone.name) == 0;
+	if (host_in(reading->limit) && (agree ? is_led_by_addresses(records) : at_top))
+		return compare_addresses(&zone, name, agree ? records : NULL, reading, err);
+	if (!agree)
+		return false;
+	reading->value = value_text(step->arena, join(step->arena, records));
 	return true;
 }
 
@@ -82,6 +150,9 @@ const struct metric dns_metrics[] = {
          "differs, is not authoritative or cannot be reached.",
          old_ttl_elapsed},
 	{"dns.answers", METRIC_TEXT, "", OF_TEXT,
-         "What all authoritative servers of the plan's zone answer for that name.", answers},
+         "What all authoritative servers of the plan's zone answer for that name. A name that is "
+         "answered with addresses and no CNAME, such as an ALIAS, leads to the host that is asked "
+         "for when one of them is an address of that host.",
+         answers},
 	{0},
 };

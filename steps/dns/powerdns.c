@@ -17,6 +17,7 @@ static const struct field fields[] = {
          "given."},
 	{"ca_file", FIELD_STRING, 0, NULL, NULL,
          "Certificates to trust instead of those of the system."},
+	DNS_RESOLVER_FIELD,
 	{0},
 };
 

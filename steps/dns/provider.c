@@ -11,6 +11,7 @@ static const struct field manual_fields[] = {
 	{"zone", FIELD_DOMAIN, FIELD_REQUIRED, NULL, NULL, "The zone."},
 	{"servers", FIELD_STRING, FIELD_LIST | FIELD_REQUIRED, NULL, NULL,
          "The authoritative servers: HOST or HOST:PORT."},
+	DNS_RESOLVER_FIELD,
 	{0},
 };
 

@@ -52,6 +52,30 @@ extern const char *const dns_types[];
 bool server_ask(struct arena *arena, const char *server, const char *name, struct value **records,
                 struct error *err);
 
+/* The addresses that a resolver finds for a host, wherever CNAMEs lead: MAP A, AAAA. server NULL:
+ * the resolver of this machine. ERROR_RETRY when it gives no answer. */
+bool server_resolve(struct arena *arena, const char *server, const char *name,
+                    struct value **records, struct error *err);
+
+/* ---- An ALIAS is answered with addresses ---- */
+
+/* The field of every connection that says who is asked for them. */
+#define DNS_RESOLVER_FIELD                                                                   \
+	{                                                                                    \
+		"resolver", FIELD_STRING, 0, NULL, NULL,                                     \
+			"Who is asked for the addresses of the target of an ALIAS: HOST or " \
+			"HOST:PORT; the resolver of this machine when not given."            \
+	}
+
+/* Records with an ALIAS, and in it `addresses`, those of its target: a sorted LIST, empty when it
+ * has none. Other records as they are. */
+bool alias_resolve(struct zone *zone, const struct value *records, struct value **resolved,
+                   struct error *err);
+
+/* Whether an answer of a server is what such an ALIAS should look like from there: without
+ * `addresses` any address will do, otherwise one of them. */
+bool alias_is_shown(const struct value *answer, const struct value *alias);
+
 /* Adds one record to a record set of that type, made if need be. Values stay sorted. Where the set
  * has another time to live the longer one counts, and the set is marked as mixed. */
 void records_add(struct arena *arena, struct value *records, const char *type, int64_t ttl_s,

@@ -41,6 +41,13 @@ static bool check(const struct value *with, struct error *err)
 	return true;
 }
 
+/* Whatever the value will be, which other steps may find out only when users are shut out. */
+static bool check_zone(const struct value *with, const struct value *connections, struct error *err)
+{
+	return zone_may_hold(connections, value_get_text(with, "name", ""),
+	                     value_get_text(with, "type", ""), err);
+}
+
 /* Opens the zone, and gives the records as its provider has them: NULL on failure. */
 static struct value *wanted_records(struct step *step, struct zone *zone, struct error *err)
 {
@@ -56,27 +63,30 @@ static struct value *wanted_records(struct step *step, struct zone *zone, struct
 	            : NULL;
 }
 
-static bool observe(struct step *step, struct value *seen, struct error *err)
-{
-	struct zone zone;
-	struct value *records;
-
-	if (!wanted_records(step, &zone, err) ||
-	    !zone_read(&zone, value_get_text(step->with, "name", ""), &records, err))
-		return false;
-	value_set(step->arena, seen, "records", records);
-	const struct value *value = value_get(step->with, "value");
-	if (value && value->kind == VALUE_TEXT)
-		step_output_text(step, "value", value->as.text);
-	return true;
-}
-
 static bool same_values(const struct value *now, const struct value *wanted)
 {
 	const struct value *set = wanted->as.items.first;
 
 	return now && now->as.items.count == 1 &&
 	       value_equal(value_get(value_get(now, set->key), "values"), value_get(set, "values"));
+}
+
+static bool observe(struct step *step, struct value *seen, struct error *err)
+{
+	struct zone zone;
+	const char *name = value_get_text(step->with, "name", "");
+	struct value *records, *wanted = wanted_records(step, &zone, err);
+
+	if (!wanted || !zone_read(&zone, name, &records, err))
+		return false;
+	if (value_get(wanted, "ALIAS") && same_values(records, wanted) &&
+	    !zone_await(&zone, name, records, err))
+		return false;
+	value_set(step->arena, seen, "records", records);
+	const struct value *value = value_get(step->with, "value");
+	if (value && value->kind == VALUE_TEXT)
+		step_output_text(step, "value", value->as.text);
+	return true;
 }
 
 static bool plan(struct step *step, const struct value *seen, struct changes *changes,
@@ -138,6 +148,7 @@ const struct step_module dns_record = {
 	.outputs = outputs,
 	.subjects = (const char *const[]){"dns/${name}/record", NULL},
 	.check = check,
+	.check_connections = check_zone,
 	.observe = observe,
 	.plan = plan,
 	.apply = apply,

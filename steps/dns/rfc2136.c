@@ -15,6 +15,7 @@ static const struct field fields[] = {
          "The TSIG key as [ALGORITHM:]NAME:BASE64; the algorithm is hmac-sha256 when not given."},
 	{"servers", FIELD_STRING, FIELD_LIST, NULL, NULL,
          "The authoritative servers; `server` alone when not given."},
+	DNS_RESOLVER_FIELD,
 	{0},
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Asks authoritative servers, each by itself (ldns does the packets). */
+/* Asks authoritative servers, each by itself, and resolvers (ldns does the packets). */
 #include "steps/dns/server.h"
 #include "steps/dns/provider.h"
 
@@ -75,9 +75,16 @@ static void describe_set(struct arena *arena, const char *type, const ldns_rr_li
 	}
 }
 
-static bool check_answer(const char *server, const char *name, const ldns_pkt *answer,
-                         struct error *err)
+struct question {
+	struct arena *arena;
+	ldns_resolver *resolver;
+	const char *server, *name;
+	bool follows; /* a resolver is asked: where CNAMEs lead counts */
+};
+
+static bool check_answer(const struct question *question, const ldns_pkt *answer, struct error *err)
 {
+	const char *server = question->server, *name = question->name;
 	ldns_pkt_rcode code = ldns_pkt_get_rcode(answer);
 
 	if (code != LDNS_RCODE_NOERROR && code != LDNS_RCODE_NXDOMAIN) {
@@ -87,7 +94,7 @@ static bool check_answer(const char *server, const char *name, const ldns_pkt *a
 		free(text);
 		return false;
 	}
-	if (!ldns_pkt_aa(answer))
+	if (!question->follows && !ldns_pkt_aa(answer))
 		return fail(
 			err, ERROR_RETRY,
 			"name server %s is not authoritative for %s (lame); correct `servers`, or "
@@ -95,12 +102,6 @@ static bool check_answer(const char *server, const char *name, const ldns_pkt *a
 			server, name);
 	return true;
 }
-
-struct question {
-	struct arena *arena;
-	ldns_resolver *resolver;
-	const char *server, *name;
-};
 
 static bool ask_type(const struct question *question, size_t which, struct value *records,
                      struct error *err)
@@ -115,10 +116,14 @@ static bool ask_type(const struct question *question, size_t which, struct value
 		fail(err, ERROR_RETRY, "name server %s gives no answer for %s: %s",
 		     question->server, question->name, ldns_get_errorstr_by_id(status));
 	else
-		fine = check_answer(question->server, question->name, answer, err);
+		fine = check_answer(question, answer, err);
 	if (fine) {
-		ldns_rr_list *found = ldns_pkt_rr_list_by_name_and_type(
-			answer, owner, types[which].type, LDNS_SECTION_ANSWER);
+		ldns_rr_type type = types[which].type;
+		ldns_rr_list *found =
+			question->follows
+				? ldns_pkt_rr_list_by_type(answer, type, LDNS_SECTION_ANSWER)
+				: ldns_pkt_rr_list_by_name_and_type(answer, owner, type,
+		                                                    LDNS_SECTION_ANSWER);
 		if (found)
 			describe_set(question->arena, types[which].name, found, records);
 		ldns_rr_list_deep_free(found);
@@ -140,6 +145,42 @@ bool server_ask(struct arena *arena, const char *server, const char *name, struc
 	*records = value_map(arena);
 	for (size_t i = 0; fine && i < sizeof types / sizeof *types; i++)
 		fine = ask_type(&question, i, *records, err);
+	ldns_resolver_deep_free(question.resolver);
+	return fine;
+}
+
+/* The system's, or that one. */
+static ldns_resolver *open_resolver(const char *server, struct error *err)
+{
+	ldns_resolver *resolver = NULL;
+
+	if (server)
+		resolver = server_open(server, err);
+	else if (ldns_resolver_new_frm_file(&resolver, NULL) != LDNS_STATUS_OK)
+		fail(err, ERROR_FAILED, "this machine has no resolver in /etc/resolv.conf");
+	if (!resolver)
+		return NULL;
+	ldns_resolver_set_timeout(resolver, (struct timeval){3, 0});
+	ldns_resolver_set_retry(resolver, 2);
+	ldns_resolver_set_recursive(resolver, true);
+	ldns_resolver_set_defnames(resolver, false);
+	ldns_resolver_set_dnsrch(resolver, false);
+	return resolver;
+}
+
+bool server_resolve(struct arena *arena, const char *server, const char *name,
+                    struct value **records, struct error *err)
+{
+	struct question question = {.arena = arena,
+	                            .resolver = open_resolver(server, err),
+	                            .server = server ? server : "of this machine",
+	                            .name = name,
+	                            .follows = true};
+	bool fine = question.resolver != NULL;
+
+	*records = value_map(arena);
+	for (size_t i = 0; fine && i < sizeof types / sizeof *types; i++)
+		fine = types[i].type == LDNS_RR_TYPE_CNAME || ask_type(&question, i, *records, err);
 	ldns_resolver_deep_free(question.resolver);
 	return fine;
 }

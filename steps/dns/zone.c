@@ -1,60 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Which connection holds a name; reads and changes records there, and waits for the servers. */
+/* Reads and changes the records of a zone, and waits for its servers. */
 #include "steps/dns/zone.h"
 #include "engine/base/text.h"
 #include "steps/dns/provider.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define POLL_FIRST_MS 100
 #define POLL_SELDOM_MS 5000
 #define LOOK_AGAIN_MS 1000 /* from this pause on, see whether somebody changed it meanwhile */
-
-/* ---- Opening ---- */
-
-static bool is_beneath(const char *name, const char *zone)
-{
-	size_t length = strlen(name), suffix = strlen(zone);
-
-	if (length < suffix || strcasecmp(name + length - suffix, zone) != 0)
-		return false;
-	return length == suffix || name[length - suffix - 1] == '.';
-}
-
-static const struct dns_provider *find_provider(const char *uses)
-{
-	for (size_t i = 0; dns_providers[i]; i++)
-		if (strcmp(dns_providers[i]->kind->name, uses) == 0)
-			return dns_providers[i];
-	return NULL;
-}
-
-bool zone_open(struct zone *zone, struct step *step, const char *name, struct error *err)
-{
-	const struct value *all = step_connections(step, "dns."), *best = NULL;
-	size_t longest = 0;
-
-	for (const struct value *one = all->as.items.first; one; one = one->next) {
-		const char *held = value_get_text(one, "zone", "");
-		if (!is_beneath(name, held) || strlen(held) < longest)
-			continue;
-		longest = strlen(held);
-		best = one;
-	}
-	if (!best)
-		return fail(err, ERROR_PLAN,
-		            "no dns connection of the plan has a zone that holds %s", name);
-	*zone = (struct zone){
-		.step = step,
-		.name = value_get_text(best, "zone", ""),
-		.with = best,
-		.provider = find_provider(value_get_text(best, "uses", "")),
-		.servers = value_get(best, "servers"),
-	};
-	return zone->provider ||
-	       fail(err, ERROR_PLAN, "no provider is called %s", value_get_text(best, "uses", ""));
-}
 
 /* What the provider says goes wrong with its connection. */
 static bool fail_at_provider(const struct zone *zone, struct error *err)
@@ -68,28 +22,6 @@ bool zone_servers(struct zone *zone, struct error *err)
 	if (zone->servers)
 		return true;
 	return zone->provider->find_servers(zone, err) || fail_at_provider(zone, err);
-}
-
-const char *zone_type(const struct zone *zone, const char *name, const char *type, int64_t ttl_s,
-                      struct error *err)
-{
-	bool at_top = strcasecmp(name, zone->name) == 0;
-
-	if (ttl_s < zone->provider->ttl_least_s) {
-		fail(err, ERROR_PLAN, "%s takes no time to live below %lld s; %s has %lld s",
-		     zone->provider->kind->name, (long long)zone->provider->ttl_least_s, name,
-		     (long long)ttl_s);
-		return NULL;
-	}
-	if (!at_top || strcmp(type, "CNAME") != 0)
-		return type;
-	if (zone->provider->alias)
-		return "ALIAS";
-	fail(err, ERROR_PLAN,
-	     "%s is the top of its zone, where no CNAME may stand, and %s has no "
-	     "ALIAS for it: %s",
-	     name, zone->provider->kind->name, zone->provider->apex);
-	return NULL;
 }
 
 /* ---- Asking all servers ---- */
@@ -107,6 +39,10 @@ const char *zone_describe(struct arena *arena, const struct value *records)
 			text_format(&out, " %s", value_reveal(one));
 		text_format(&out, " (%lld s%s)", (long long)value_get_number(set, "ttl_s", 0),
 		            value_get_bool(set, "mixed", false) ? " and less" : "");
+		const struct value *addresses = value_get(set, "addresses");
+		for (const struct value *one = first_of(addresses); one; one = one->next)
+			text_format(&out, "%s%s", one == first_of(addresses) ? " by one of " : " ",
+			            value_reveal(one));
 	}
 	const char *copy = arena_text(arena, out.length ? text_string(&out) : "nothing");
 	text_free(&out);
@@ -117,8 +53,7 @@ const char *zone_describe(struct arena *arena, const struct value *records)
 static bool shows(const struct value *answer, const struct value *wanted)
 {
 	if (value_get(wanted, "ALIAS"))
-		return !value_get(answer, "CNAME") &&
-		       (value_get(answer, "A") || value_get(answer, "AAAA"));
+		return alias_is_shown(answer, value_get(wanted, "ALIAS"));
 	for (const struct value *set = wanted->as.items.first; set; set = set->next) {
 		const struct value *its = value_get(answer, set->key);
 		bool any_ttl = value_get_bool(set, "mixed", false);
@@ -169,6 +104,30 @@ static bool ask_every_server(struct zone *zone, const char *name, const struct v
 	text_free(&said);
 	text_free(&wrong);
 	return agree;
+}
+
+bool zone_shows(struct zone *zone, const char *name, const struct value *wanted, struct error *err)
+{
+	const struct value *common;
+
+	return ask_every_server(zone, name, wanted, &common, err);
+}
+
+/* Whether all servers show it. An ALIAS to a host without addresses, such as a target that Heroku
+ * has given up, is answered with nothing or SERVFAIL: nothing can be seen of it. strict: its
+ * addresses count; otherwise any will do, as for one that is to be replaced. */
+static bool all_show(struct zone *zone, const char *name, const struct value *wanted, bool strict,
+                     struct error *err)
+{
+	struct value *resolved;
+	bool known = alias_resolve(zone, wanted, &resolved, err);
+
+	if (!known && strict)
+		return false;
+	const struct value *addresses = value_find(known ? resolved : NULL, "ALIAS.addresses");
+	if (addresses && addresses->as.items.count == 0)
+		return true;
+	return zone_shows(zone, name, strict ? resolved : wanted, err);
 }
 
 /* A look that may be repeated for hours: what it allocates goes with it. */
@@ -227,14 +186,12 @@ static bool read_now(struct zone *zone, const char *name, struct value **records
 static bool read_shown(struct zone *zone, const char *name, struct value **records, bool *apart,
                        struct error *err)
 {
-	const struct value *common;
-
 	*apart = false;
 	if (!read_now(zone, name, records, err)) {
 		*apart = err->kind == ERROR_RETRY && !zone->provider->read;
 		return false;
 	}
-	if (!zone->provider->read || ask_every_server(zone, name, *records, &common, err))
+	if (!zone->provider->read || all_show(zone, name, *records, false, err))
 		return true;
 	*apart = err->kind == ERROR_RETRY;
 	return false;
@@ -276,11 +233,10 @@ static bool somebody_changed(struct zone *zone, const char *name, const struct v
 static bool is_shown(struct zone *zone, const char *name, const struct value *wanted,
                      bool ask_provider, struct error *err)
 {
-	const struct value *common;
 	struct value *now;
 	struct error ignored = {0};
 
-	if (ask_every_server(zone, name, wanted, &common, err))
+	if (all_show(zone, name, wanted, true, err))
 		return true;
 	if (ask_provider && zone->provider->read &&
 	    zone->provider->read(zone, name, &now, &ignored) && !value_equal(now, wanted))
@@ -288,15 +244,14 @@ static bool is_shown(struct zone *zone, const char *name, const struct value *wa
 	return false;
 }
 
-static bool await_servers(struct zone *zone, const char *name, const struct value *wanted,
-                          struct error *err)
+bool zone_await(struct zone *zone, const char *name, const struct value *wanted, struct error *err)
 {
 	for (int64_t pause_ms = POLL_FIRST_MS;; pause_ms = longer(pause_ms)) {
 		struct glance glance;
 		bool shown = is_shown(begin_glance(&glance, zone), name, wanted,
 		                      pause_ms >= LOOK_AGAIN_MS, err);
 		end_glance(&glance, zone, NULL);
-		if (shown || err->kind != ERROR_RETRY)
+		if (shown || err->kind != ERROR_RETRY || zone->step->looking)
 			return shown;
 		step_progress(zone->step, "waiting: %s", err->text);
 		if (!step_sleep(zone->step, pause_ms, err))
@@ -368,5 +323,5 @@ bool zone_change(struct zone *zone, const char *name, const struct value *expect
 		tell_person(zone, name, wanted);
 	else if (!replace(zone, name, expected, wanted, err))
 		return false;
-	return await_servers(zone, name, wanted, err);
+	return zone_await(zone, name, wanted, err);
 }

@@ -37,6 +37,10 @@ bool zone_servers(struct zone *zone, struct error *err);
 const char *zone_type(const struct zone *zone, const char *name, const char *type, int64_t ttl_s,
                       struct error *err);
 
+/* Offline: whether that type can be at that name, as far as the connections (LIST of MAPs) tell. */
+bool zone_may_hold(const struct value *connections, const char *name, const char *type,
+                   struct error *err);
+
 /* What the provider has for the name, once all servers show the same. Until then it waits, naming
  * who differs; only when looking, that is ERROR_RETRY. */
 bool zone_read(struct zone *zone, const char *name, struct value **records, struct error *err);
@@ -44,6 +48,14 @@ bool zone_read(struct zone *zone, const char *name, struct value **records, stru
 /* What all servers answer. ERROR_RETRY, naming each server that differs, is not authoritative or
  * cannot be reached. */
 bool zone_ask_all(struct zone *zone, const char *name, struct value **records, struct error *err);
+
+/* Whether all servers answer what the records look like from there; ERROR_RETRY names those that do
+ * not. */
+bool zone_shows(struct zone *zone, const char *name, const struct value *wanted, struct error *err);
+
+/* Waits until every server shows those records, which the provider has: an ALIAS by an address of
+ * its target, where that has any. Only when looking, it is ERROR_RETRY that one does not. */
+bool zone_await(struct zone *zone, const char *name, const struct value *wanted, struct error *err);
 
 /* Gives the name the records `wanted` on condition that `expected` is still what is there:
  * ERROR_DRIFT, naming both, when it is not. A change that got no clear answer is looked up. Then

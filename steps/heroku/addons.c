@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* heroku.addons: the add-ons of another app, made anew (empty), and its shared ones attached. */
+#include "steps/heroku/availability.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
 
@@ -9,52 +10,79 @@ static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
 	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
          "Have the add-ons of this app."},
-	{"except", FIELD_STRING, FIELD_LIST, NULL, NULL, "Add-on services to leave out."},
-	{"unavailable", FIELD_CHOICE, FIELD_OR_MAP, "stop",
-         (const char *const[]){"stop", "skip", NULL},
-         "What to do about a plan that cannot be had: stop, skip, or a map of substitutes."},
+	AVAILABILITY_FIELDS,
 	HEROKU_CONNECTION_FIELD,
 	{0},
 };
 
-static bool is_excepted(const struct step *step, const char *service)
+/* What the wish for add-ons is made from. */
+struct wish {
+	struct heroku *heroku;
+	struct value *addons; /* of the old app */
+	struct value *offers; /* of the region of the new app; NULL: it is yet to be made */
+	struct value
+		*wanted; /* MAP attachment -> {addon, plan}; plan absent: attach, do not make */
+};
+
+/* A plan that cannot be had is left out, put in place of, or an error. NULL: see the error; "":
+ * leave it out. */
+static const char *choose_plan(const struct wish *wish, const char *plan, struct error *err)
 {
-	const struct value *except = value_get(step->with, "except");
+	const char *taken, *why;
 
-	for (const struct value *one = except ? except->as.items.first : NULL; one; one = one->next)
-		if (value_reveal(one) && strcmp(value_reveal(one), service) == 0)
-			return true;
-	return false;
-}
-
-/* A plan that is gone is put out, put in place of, or an error later on. NULL: leave it out. */
-static const char *choose_plan(struct heroku *heroku, const char *plan, struct error *err)
-{
-	const struct value *policy = value_get(heroku->step->with, "unavailable");
-	const char *substitute = value_get_text(policy, plan, NULL);
-	struct value *found;
-
-	if (substitute)
-		return substitute;
-	if (!heroku_get(heroku, heroku_path(heroku, "/plans/%s", plan), &found, err))
+	if (!availability_judge(wish->heroku, wish->offers, plan, &taken, &why, err))
 		return NULL;
-	if (found)
-		return plan;
-	if (policy && policy->kind == VALUE_TEXT && strcmp(policy->as.text, "skip") == 0)
+	if (!why)
+		return taken;
+	if (availability_skips(wish->heroku->step))
 		return "";
-	fail(err, ERROR_REFUSED, "the plan %s is gone; write `unavailable: {%s: OTHER}` or `skip`",
-	     plan, plan);
+	fail(err, ERROR_REFUSED, "%s: %s; write `unavailable: {%s: OTHER}` or `skip`", plan, why,
+	     plan);
 	return NULL;
 }
 
-/* One entry a source attachment: {addon, plan, attachment}; plan absent: attach, do not make. */
-static bool want(struct heroku *heroku, const struct value *attachment, const struct value *addons,
-                 struct value *wanted, struct error *err)
+/* The add-on of an attachment that other apps own. */
+static bool want_shared(const struct wish *wish, const struct value *attachment,
+                        struct value *entry)
 {
+	value_set_text(wish->heroku->arena, entry, "addon",
+	               heroku_text_or_null(attachment, "addon.name"));
+	value_set(wish->heroku->arena, wish->wanted, value_get_text(attachment, "name", ""), entry);
+	return true;
+}
+
+/* The second attachment of an add-on is not made with it. */
+static bool want_own(const struct wish *wish, const char *as, const struct value *addon,
+                     struct value *entry, struct error *err)
+{
+	struct heroku *heroku = wish->heroku;
+	const char *name = addon ? heroku_text(addon, "name", err) : NULL;
+	const char *plan = name ? heroku_text(addon, "plan.name", err) : NULL;
+
+	if (!plan)
+		return addon ? false
+		             : fail(err, ERROR_FAILED, "the add-on of %s is not listed", as);
+	plan = choose_plan(wish, plan, err);
+	if (!plan || !plan[0])
+		return plan != NULL;
+	char *ours = lookup_addon_name(heroku, lookup_field(heroku, "app"), name);
+	value_set_text(heroku->arena, entry, "addon", ours);
+	for (const struct value *one = wish->wanted->as.items.first; one; one = one->next)
+		if (strcmp(value_get_text(one, "addon", ""), ours) == 0)
+			plan = NULL;
+	if (plan)
+		value_set_text(heroku->arena, entry, "plan", plan);
+	value_set(heroku->arena, wish->wanted, as, entry);
+	return true;
+}
+
+static bool want(const struct wish *wish, const struct value *attachment, struct error *err)
+{
+	struct heroku *heroku = wish->heroku;
 	const char *as = heroku_text(attachment, "name", err);
 	const char *id = as ? heroku_text(attachment, "addon.id", err) : NULL;
 	const char *owner = id ? heroku_text(attachment, "addon.app.name", err) : NULL;
-	const struct value *addon = lookup_item(addons, "id", id);
+	const struct value *addon = lookup_item(wish->addons, "id", id);
 	struct value *entry = value_map(heroku->arena);
 
 	if (!owner)
@@ -63,34 +91,14 @@ static bool want(struct heroku *heroku, const struct value *attachment, const st
 	if (!addon && !lookup_addon(heroku, id, &shared, err))
 		return false;
 	const char *service = heroku_text_or_null(addon ? addon : shared, "addon_service.name");
-	if (service && is_excepted(heroku->step, service))
+	if (service && availability_is_excepted(heroku->step, service))
 		return true;
 	const char *namespace = heroku_text_or_null(attachment, "namespace");
 	if (namespace)
 		value_set_text(heroku->arena, entry, "namespace", namespace);
-	if (strcmp(owner, lookup_field(heroku, "like")) != 0) {
-		value_set_text(heroku->arena, entry, "addon",
-		               heroku_text_or_null(attachment, "addon.name"));
-		value_set(heroku->arena, wanted, as, entry);
-		return true;
-	}
-	const char *name = addon ? heroku_text(addon, "name", err) : NULL;
-	const char *plan = name ? heroku_text(addon, "plan.name", err) : NULL;
-	if (!plan)
-		return addon ? false
-		             : fail(err, ERROR_FAILED, "the add-on of %s is not listed", as);
-	plan = choose_plan(heroku, plan, err);
-	if (!plan || !plan[0])
-		return plan != NULL;
-	char *ours = lookup_addon_name(heroku, lookup_field(heroku, "app"), name);
-	value_set_text(heroku->arena, entry, "addon", ours);
-	for (const struct value *one = wanted->as.items.first; one; one = one->next)
-		if (strcmp(value_get_text(one, "addon", ""), ours) == 0)
-			plan = NULL;
-	if (plan)
-		value_set_text(heroku->arena, entry, "plan", plan);
-	value_set(heroku->arena, wanted, as, entry);
-	return true;
+	if (strcmp(owner, lookup_field(heroku, "like")) != 0)
+		return want_shared(wish, attachment, entry);
+	return want_own(wish, as, addon, entry, err);
 }
 
 static bool read_now(struct heroku *heroku, const struct value *wanted, struct value *now,
@@ -117,31 +125,40 @@ static bool read_now(struct heroku *heroku, const struct value *wanted, struct v
 	return true;
 }
 
+/* An add-on is made under a plain name; those in a namespace (a pool) are attached to it. */
+static bool want_all(const struct wish *wish, const struct value *attachments, struct error *err)
+{
+	for (int pass = 0; pass < 2; pass++)
+		for (const struct value *one = attachments ? attachments->as.items.first : NULL;
+		     one; one = one->next)
+			if ((heroku_text_or_null(one, "namespace") != NULL) == (pass == 1) &&
+			    !want(wish, one, err))
+				return false;
+	return true;
+}
+
 static bool observe(struct step *step, struct value *seen, struct error *err)
 {
 	struct heroku heroku;
-	struct value *app, *addons, *attachments;
-	struct value *now = value_map(step->arena), *wanted = value_map(step->arena);
+	struct value *app, *attachments, *now = value_map(step->arena);
+	struct wish wish = {.heroku = &heroku, .wanted = value_map(step->arena)};
 
 	if (!heroku_open(&heroku, step, err))
 		return false;
 	const char *like = lookup_field(&heroku, "like");
 	if (!lookup_app_needed(&heroku, lookup_field(&heroku, "app"), &app, err) ||
-	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/addons", like), &addons, err) ||
+	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/addons", like), &wish.addons,
+	                 err) ||
 	    !lookup_attachments(&heroku, like, &attachments, err))
 		return false;
-	/* An add-on is made under a plain name; those in a namespace (a pool) are attached to it.
-	 */
-	for (int pass = 0; pass < 2; pass++)
-		for (const struct value *one = attachments ? attachments->as.items.first : NULL;
-		     one; one = one->next)
-			if ((heroku_text_or_null(one, "namespace") != NULL) == (pass == 1) &&
-			    !want(&heroku, one, addons, wanted, err))
-				return false;
-	if (app && !read_now(&heroku, wanted, now, err))
+	const char *region = app ? heroku_text(app, "region.name", err) : NULL;
+	if (app && (!region || !availability_read(&heroku, region, &wish.offers, err)))
+		return false;
+	if (!want_all(&wish, attachments, err) ||
+	    (app && !read_now(&heroku, wish.wanted, now, err)))
 		return false;
 	value_set(step->arena, seen, "now", now);
-	value_set(step->arena, seen, "wanted", wanted);
+	value_set(step->arena, seen, "wanted", wish.wanted);
 	return true;
 }
 

@@ -13,7 +13,8 @@ static const struct field fields[] = {
 	{"like", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
          "The app that has what it shall have."},
 	{"later", FIELD_STEP, FIELD_MAP, NULL, NULL,
-         "What a later step of the plan carries over: `domain: move-domain`."},
+         "What a later step of the plan carries over: `domain: move-domain`. Where that step has a "
+         "field with the name of the kind, only what it says is."},
 	{"accept", FIELD_STRING, FIELD_LIST, NULL, NULL,
          "What may be left behind: a kind (`webhook`) or one thing (`config:OLD_KEY`)."},
 	{"refuse", FIELD_STRING, FIELD_LIST, NULL, NULL,
@@ -108,29 +109,67 @@ static const char *later_step(const struct step *step, const char *what)
 
 /* ---- Looking ---- */
 
+/* Whether a later step, or one of its for_each, carries that thing over: where it has a field with
+ * the name of the kind (`domain`), what that says must be the thing. */
+static bool is_carried(struct step *step, const char *later, const char *what, bool *carried,
+                       struct error *err)
+{
+	struct value *list = step_with_of(step, later, err);
+	const char *name = strchr(what, ':');
+
+	*carried = false;
+	for (const struct value *one = list ? list->as.items.first : NULL; one && name;
+	     one = one->next) {
+		const struct value *its =
+			value_get(one, arena_text_n(step->arena, what, (size_t)(name - what)));
+		if (!its || !value_reveal(its) || strcmp(value_reveal(its), name + 1) == 0)
+			*carried = true;
+	}
+	return list != NULL;
+}
+
 /* What later steps do is theirs, whatever stands there meanwhile: a copy of the data, say. */
-static void judge(struct step *step, struct value *entry)
+static bool judge(struct step *step, struct value *entry, struct error *err)
 {
 	const char *what = value_get_text(entry, "what", "");
 	const char *is = value_get_text(entry, "is", "");
-	bool data = is_meant("data", what);
+	bool data = is_meant("data", what), carried = false;
 	const char *later = strcmp(is, inventory_left) == 0 || data ? later_step(step, what) : NULL;
 
-	if (later) {
+	if (later && !is_carried(step, later, what, &carried, err))
+		return false;
+	if (carried) {
 		value_set_text(step->arena, entry, "is", is_later);
 		value_set_text(step->arena, entry, "why",
 		               arena_printf(step->arena, "by the step %s", later));
-		return;
+		return true;
 	}
+	if (later)
+		value_set_text(step->arena, entry, "why",
+		               arena_printf(step->arena,
+		                            "%s, and the step %s does not carry it over",
+		                            value_get_text(entry, "why", "it is there"), later));
 	bool accepted = strcmp(is, inventory_left) != 0 || names(step, "accept", what);
 	if (strcmp(is, inventory_manual) == 0 && names(step, "refuse", what))
 		accepted = false;
 	value_set_bool(step->arena, entry, "accepted", accepted);
+	return true;
+}
+
+/* Before the new app is there, other steps may carry over what a later one does not even name. */
+static bool is_foreseen(const struct inventory *inventory, const struct value *entry)
+{
+	const char *what = value_get_text(entry, "what", "");
+	bool later = strcmp(value_get_text(entry, "is", ""), is_later) == 0;
+
+	return inventory->to || !is_meant("domain", what) ||
+	       (!later && later_step(inventory->heroku.step, what));
 }
 
 static bool observe(struct step *step, struct value *seen, struct error *err)
 {
 	struct inventory inventory = {.entries = value_list(step->arena)};
+	struct value *things = value_list(step->arena);
 	struct heroku *heroku = &inventory.heroku;
 
 	if (!heroku_open(heroku, step, err))
@@ -146,9 +185,13 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 	for (const struct inventory_kind *kind = inventory_kinds; kind->name; kind++)
 		if (kind->take && !kind->take(&inventory, err))
 			return fail_while(err, "what %s has: %s", inventory.like, kind->name);
-	for (struct value *one = inventory.entries->as.items.first; one; one = one->next)
-		judge(step, one);
-	value_set(step->arena, seen, "things", inventory.entries);
+	for (struct value *one = inventory.entries->as.items.first; one; one = one->next) {
+		if (!judge(step, one, err))
+			return false;
+		if (is_foreseen(&inventory, one))
+			value_add(things, value_copy(step->arena, one));
+	}
+	value_set(step->arena, seen, "things", things);
 	return true;
 }
 

@@ -317,7 +317,10 @@ static bool take_names(struct inventory *inventory, struct error *err)
 
 	if (!read_both(inventory, read_domains, from, to, err))
 		return false;
-	match(inventory, "domain", from, to, "it is on the old app");
+	for (const struct value *one = from->as.items.first; one; one = one->next)
+		inventory_enter(inventory, "domain", one->key,
+		                value_get(to, one->key) ? inventory_copied : inventory_left,
+		                value_get(to, one->key) ? NULL : "it is on the old app");
 	from = value_map(arena), to = value_map(arena);
 	if (!read_both(inventory, lookup_certificates, from, to, err))
 		return false;

@@ -144,8 +144,12 @@ static bool measure_dynos(struct step *step, const struct value *of, struct read
 	for (const struct value *one = dynos ? dynos->as.items.first : NULL; one; one = one->next)
 		up += lookup_item(formation, "type", value_get_text(one, "type", "")) &&
 		      strcmp(value_get_text(one, "state", ""), "up") == 0;
-	char *text = arena_printf(step->arena, "%lld of %lld", (long long)up, (long long)wanted);
-	reading->value = value_text(step->arena, wanted > 0 && up >= wanted ? "all" : text);
+	/* Before the first release there is no process type: nothing is up, and nothing could be.
+	 */
+	bool any = formation && formation->as.items.count > 0;
+	char *text = arena_printf(step->arena, "%lld of %lld%s", (long long)up, (long long)wanted,
+	                          any ? "" : ", without any process type");
+	reading->value = value_text(step->arena, any && up >= wanted ? "all" : text);
 	reading->text = text;
 	return true;
 }
@@ -190,8 +194,8 @@ const struct metric heroku_metrics[] = {
 		.type = METRIC_TEXT,
 		.unit = "",
 		.of = OF_TEXT,
-		.text = "\"all\" when every dyno of the formation is up, else \"N of M\"; of: an "
-			"app.",
+		.text = "\"all\" when every dyno of the formation is up, also of one scaled to 0, "
+			"else \"N of M\"; of: an app.",
 		.measure = measure_dynos,
 	},
 	{

@@ -19,6 +19,13 @@ STEP = """  {id}:
     with: {{name: {name}, type: {type}, value: {value}, ttl: 60s}}
     retry: {{attempts: 5, backoff: 100ms to 1s}}
 """
+LEADS = """  see:
+    uses: wait
+    needs: [point]
+    with: {for: 10ms}
+    preconditions:
+      - {check: dns.answers, of: example.com, equals: target.example.net, within: 2s}
+"""
 TTL = """  lower-ttl:
     uses: dns.ttl
     with: {names: [NAMES], ttl: 60s}
@@ -34,6 +41,8 @@ class Scenes:
         stage.environment["CF_TOKEN"] = self.token
         knots = [stage.knot(name, []) for name in ("one", "two")]
         self.ports = [knot.port for knot in knots]
+        target = stage.knot("target", ["target.example.net. 300 IN A 192.0.2.77"], zone="example.net")
+        self.resolver = f', resolver: "127.0.0.1:{target.port}"'
         self.cloud = Cloudflare(stage, self.token, "example.com", self.ports)
         self.door = self.cloud.door
         self.file = stage.path("dns.yaml")
@@ -183,8 +192,11 @@ class Scenes:
 
     def the_top_is_flattened(self):
         self.cloud.put("example.com", ("A", "192.0.2.10", 600), ("MX", "mail.example.com", 600))
-        self.point(name="example.com", value="target.example.net")
+        self.point(name="example.com", value="target.example.net", more=self.resolver)
+        with open(self.file, "a") as out:
+            out.write(LEADS)
         self.apply()
+        says(self.stage.run(0, "journal", "--json", self.file), "192.0.2.77, compared with the addresses of target")
         self.has("example.com", ("CNAME", "target.example.net", 60), ("MX", "mail.example.com", 600))
         says(self.apply(), "0 changed")
         self.stage.run(0, "rollback", "--yes", "--to", "point", self.file)

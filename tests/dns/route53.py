@@ -164,6 +164,7 @@ class Scenes:
     def the_top_cannot_be_a_name(self):
         self.point(name="example.com")
         says(self.apply(64), "top of its zone", "AWS resources only")
+        assert not self.door.requests, "it was not refused offline"
 
     def a_document_type_is_refused(self):
         self.point()

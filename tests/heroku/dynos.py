@@ -156,8 +156,27 @@ def only_a_type_or_one_dyno():
             must_be(place.effects(), [effect], more)
 
 
+def condition(app):
+    return (f"  it:\n    uses: wait\n    with: {{for: 1s}}\n    preconditions:\n"
+            f"      - {{check: heroku.dynos_up, of: {app}, equals: all, within: 5s}}\n")
+
+
+def an_app_scaled_to_0_is_up():
+    """All of no dynos: what is like an app that was scaled to 0 is what it shall be."""
+    web = [{**APP[0], "formation": {"web": 0}}]
+    with Scene(sys.argv[1], web, condition("oneapp")) as place:
+        place.apply(0)
+        says(place.run(0, "journal", "--json"), '"is":"0 of 0"')
+
+
+def an_app_without_code_is_not_up():
+    with Scene(sys.argv[1], [{"name": "oneapp"}], condition("oneapp")) as place:
+        says(place.apply(1), "heroku.dynos_up of oneapp is 0 of 0, without any process type and must be all")
+
+
 play(a_lost_reply_starts_no_second_dyno, a_lost_request_is_sent_again, a_crash_while_it_runs_is_gone_on_from,
      a_status_that_is_not_zero_fails_and_is_told_once, without_a_log_the_status_is_not_known,
      what_cannot_be_proven_is_not_run_again, the_way_back_runs_the_undo_once,
      what_heroku_cannot_take_is_refused_offline, a_lost_reply_restarts_once, a_lost_restart_is_sent_again,
-     a_crash_after_the_restart_is_gone_on_from, only_a_type_or_one_dyno)
+     a_crash_after_the_restart_is_gone_on_from, only_a_type_or_one_dyno,
+     an_app_scaled_to_0_is_up, an_app_without_code_is_not_up)

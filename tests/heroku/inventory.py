@@ -53,4 +53,49 @@ def what_a_person_would_do_can_be_refused():
         says(here.run(64, "check"), "there is no kind of things webhoks; did you mean webhook")
 
 
-play(foreseen_before_the_new_app_is_there, what_stays_behind_stops_the_plan, what_a_person_would_do_can_be_refused)
+MOVE = """\
+  move:
+    for_each: [%s]
+    uses: heroku.domain
+    needs: [it]
+    with: {domain: "${each}", from: oldapp, to: newapp}
+"""
+
+
+def a_domain_that_no_step_moves_stops_the_plan():
+    """The list of the plan is compared with what the old app has; also at the first look."""
+    old = {"name": "oldapp", "domains": ["www.example.com", "api.example.com"]}
+    create = "  create: {uses: heroku.app, with: {app: newapp, like: oldapp, region: eu}}\n"
+    take = steps(", later: {domain: move}%s").replace("{uses", "{needs: [create], uses")
+    left = "domain:api.example.com (it is on the old app, and the step move does not carry it over)"
+    with Scene(sys.argv[1], [old], create + take % "" + MOVE % "www.example.com") as here:
+        output = here.run(2, "diff", "--detailed-exitcode")
+        says(output, "domain:api.example.com", "the step move does not carry it over; it stops the plan")
+        must_be("domain:www.example.com" in output, False, "what is carried over is said before its time")
+        says(here.apply(3), f"not carried over: {left}; see to it", 'accept: ["domain:api.example.com"]')
+        must_be([one for one in here.effects() if "domain" in one], [], "effects")
+        here.write(create + take % "" + MOVE % "www.example.com, api.example.com")
+        output = here.run(2, "diff", "--detailed-exitcode")
+        says(output, "domain:www.example.com   later", "domain:api.example.com   later")
+        here.apply(0, "--amend")
+        must_be([one["hostname"] for one in here.call("GET", "/apps/oldapp/domains") if one["kind"] == "custom"], [],
+                "domains left")
+
+
+def a_domain_that_is_let_go_is_accepted():
+    old = {"name": "oldapp", "domains": ["www.example.com", "api.example.com"]}
+    take = steps(", later: {domain: move}, accept: [\"domain:api.example.com\"]")
+    with Scene(sys.argv[1], [old, {"name": "newapp"}], take + MOVE % "www.example.com") as here:
+        says(here.apply(0), "domain:www.example.com (by the step move)",
+             "not carried: domain:api.example.com (it is on the old app, and the step move does not carry it over; accepted)")
+
+
+def a_step_that_is_left_out_carries_nothing():
+    old = {"name": "oldapp", "domains": ["www.example.com"]}
+    with Scene(sys.argv[1], [old, {"name": "newapp"}], steps(", later: {domain: move}") + MOVE % "") as here:
+        says(here.apply(3), "domain:www.example.com (it is on the old app, and the step move does not carry it over)")
+
+
+play(foreseen_before_the_new_app_is_there, what_stays_behind_stops_the_plan, what_a_person_would_do_can_be_refused,
+     a_domain_that_no_step_moves_stops_the_plan, a_domain_that_is_let_go_is_accepted,
+     a_step_that_is_left_out_carries_nothing)

@@ -163,7 +163,9 @@ def again(world):
 def undisturbed(plan):
     with World(plan) as world:
         users = Users(world)
-        world.run(2, "diff", "--detailed-exitcode", world.file)
+        output = world.run(2, "diff", "--detailed-exitcode", world.file)
+        check("= open-target (heroku.maintenance): as wanted now\n      point of no return: Users write" in output
+              and "2 points of no return" in output, output)
         carried_out(world, users)
         nothing_is_lost(world, users)
         the_target_is_like_the_source(world)
