@@ -75,9 +75,28 @@ static void describe_set(struct arena *arena, const char *type, const ldns_rr_li
 	}
 }
 
-static bool check_answer(const char *server, const char *name, const ldns_pkt *answer,
+struct question {
+	struct arena *arena;
+	ldns_resolver *resolver;
+	const char *server, *name;
+	const ldns_rdf *owner;
+};
+
+/* Taken for an answer, anything else would say that there is nothing, or less than there is. */
+static bool is_whole_answer(const struct question *question, const ldns_pkt *answer,
+                            ldns_rr_type type)
+{
+	const ldns_rr *asked = ldns_rr_list_rr(ldns_pkt_question(answer), 0);
+
+	return ldns_pkt_qr(answer) && !ldns_pkt_tc(answer) && asked &&
+	       ldns_rr_get_type(asked) == type &&
+	       ldns_dname_compare(ldns_rr_owner(asked), question->owner) == 0;
+}
+
+static bool check_answer(const struct question *question, const ldns_pkt *answer, ldns_rr_type type,
                          struct error *err)
 {
+	const char *server = question->server, *name = question->name;
 	ldns_pkt_rcode code = ldns_pkt_get_rcode(answer);
 
 	if (code != LDNS_RCODE_NOERROR && code != LDNS_RCODE_NXDOMAIN) {
@@ -87,6 +106,10 @@ static bool check_answer(const char *server, const char *name, const ldns_pkt *a
 		free(text);
 		return false;
 	}
+	if (!is_whole_answer(question, answer, type))
+		return fail(err, ERROR_RETRY,
+		            "name server %s sends no whole answer to the question about %s", server,
+		            name);
 	if (!ldns_pkt_aa(answer))
 		return fail(
 			err, ERROR_RETRY,
@@ -96,50 +119,46 @@ static bool check_answer(const char *server, const char *name, const ldns_pkt *a
 	return true;
 }
 
-struct question {
-	struct arena *arena;
-	ldns_resolver *resolver;
-	const char *server, *name;
-};
-
 static bool ask_type(const struct question *question, size_t which, struct value *records,
                      struct error *err)
 {
-	ldns_rdf *owner = ldns_dname_new_frm_str(question->name);
+	ldns_rr_type type = types[which].type;
 	ldns_pkt *answer = NULL;
 	bool fine = false;
 
-	ldns_status status = ldns_resolver_query_status(&answer, question->resolver, owner,
-	                                                types[which].type, LDNS_RR_CLASS_IN, 0);
+	ldns_status status = ldns_resolver_query_status(&answer, question->resolver,
+	                                                question->owner, type, LDNS_RR_CLASS_IN, 0);
 	if (status != LDNS_STATUS_OK || !answer)
 		fail(err, ERROR_RETRY, "name server %s gives no answer for %s: %s",
 		     question->server, question->name, ldns_get_errorstr_by_id(status));
 	else
-		fine = check_answer(question->server, question->name, answer, err);
+		fine = check_answer(question, answer, type, err);
 	if (fine) {
-		ldns_rr_list *found = ldns_pkt_rr_list_by_name_and_type(
-			answer, owner, types[which].type, LDNS_SECTION_ANSWER);
+		ldns_rr_list *found = ldns_pkt_rr_list_by_name_and_type(answer, question->owner,
+		                                                        type, LDNS_SECTION_ANSWER);
 		if (found)
 			describe_set(question->arena, types[which].name, found, records);
 		ldns_rr_list_deep_free(found);
 	}
 	ldns_pkt_free(answer);
-	ldns_rdf_deep_free(owner);
 	return fine;
 }
 
 bool server_ask(struct arena *arena, const char *server, const char *name, struct value **records,
                 struct error *err)
 {
+	ldns_rdf *owner = ldns_dname_new_frm_str(name);
 	struct question question = {.arena = arena,
 	                            .resolver = server_open(server, err),
 	                            .server = server,
-	                            .name = name};
+	                            .name = name,
+	                            .owner = owner};
 	bool fine = question.resolver != NULL;
 
 	*records = value_map(arena);
 	for (size_t i = 0; fine && i < sizeof types / sizeof *types; i++)
 		fine = ask_type(&question, i, *records, err);
 	ldns_resolver_deep_free(question.resolver);
+	ldns_rdf_deep_free(owner);
 	return fine;
 }
