@@ -11,6 +11,7 @@
 
 #define LOOK_FIRST_MS 200
 #define LOOK_SELDOM_MS 5000
+#define FAR_MS 1e14 /* what lies further ahead than any duration may be long is not awaited */
 #define REHEARSAL_STABLE_MS 1500 /* seen steady so long, a rehearsal takes the rest for granted */
 
 static const char *const comparator_texts[] = {
@@ -133,7 +134,8 @@ static int64_t when_it_grows_to(const struct plan_condition *condition,
 	              condition->comparator == COMPARE_ABOVE);
 
 	if (!grows || !number_of(condition->metric, measured, &now, &ignored) ||
-	    !number_of(condition->metric, limit, &then, &ignored) || then < now)
+	    !number_of(condition->metric, limit, &then, &ignored) ||
+	    !(then >= now && then - now <= FAR_MS))
 		return 0;
 	return clock_now_ms() + (int64_t)(then - now) + 1;
 }

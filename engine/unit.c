@@ -109,7 +109,9 @@ bool unit_parse(const char *text, struct quantity *quantity, struct error *err)
 			            text);
 		}
 	} while (*at);
-	return true;
+	if (isfinite(quantity->number))
+		return true;
+	return fail(err, ERROR_PLAN, "`%s` is larger than any number can be", text);
 }
 
 bool unit_parse_duration(const char *text, int64_t *duration_ms, struct error *err)

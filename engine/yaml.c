@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -167,7 +168,7 @@ static bool read_real(const char *text, double *real)
 	if (strspn(text, "0123456789+-.eE") != strlen(text) || !strpbrk(text, "0123456789"))
 		return false;
 	*real = strtod(text, &end);
-	return *end == '\0';
+	return *end == '\0' && isfinite(*real);
 }
 
 /* A copy in the arena, or the one that is there already. */
@@ -188,7 +189,6 @@ static const char *keep_word(struct reader *reader, const char *text, size_t len
 static struct value *read_plain(struct reader *reader, const char *text, size_t length)
 {
 	struct arena *arena = reader->arena;
-
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
 	static const char *const truths[] = {"true", "True", "TRUE", NULL};
 	static const char *const lies[] = {"false", "False", "FALSE", NULL};

@@ -79,10 +79,23 @@ struct question {
 	struct arena *arena;
 	ldns_resolver *resolver;
 	const char *server, *name;
+	const ldns_rdf *owner;
 	bool follows; /* a resolver is asked: where CNAMEs lead counts */
 };
 
-static bool check_answer(const struct question *question, const ldns_pkt *answer, struct error *err)
+/* Taken for an answer, anything else would say that there is nothing, or less than there is. */
+static bool is_whole_answer(const struct question *question, const ldns_pkt *answer,
+                            ldns_rr_type type)
+{
+	const ldns_rr *asked = ldns_rr_list_rr(ldns_pkt_question(answer), 0);
+
+	return ldns_pkt_qr(answer) && !ldns_pkt_tc(answer) && asked &&
+	       ldns_rr_get_type(asked) == type &&
+	       ldns_dname_compare(ldns_rr_owner(asked), question->owner) == 0;
+}
+
+static bool check_answer(const struct question *question, const ldns_pkt *answer, ldns_rr_type type,
+                         struct error *err)
 {
 	const char *server = question->server, *name = question->name;
 	ldns_pkt_rcode code = ldns_pkt_get_rcode(answer);
@@ -94,6 +107,10 @@ static bool check_answer(const struct question *question, const ldns_pkt *answer
 		free(text);
 		return false;
 	}
+	if (!is_whole_answer(question, answer, type))
+		return fail(err, ERROR_RETRY,
+		            "name server %s sends no whole answer to the question about %s", server,
+		            name);
 	if (!question->follows && !ldns_pkt_aa(answer))
 		return fail(
 			err, ERROR_RETRY,
@@ -106,46 +123,47 @@ static bool check_answer(const struct question *question, const ldns_pkt *answer
 static bool ask_type(const struct question *question, size_t which, struct value *records,
                      struct error *err)
 {
-	ldns_rdf *owner = ldns_dname_new_frm_str(question->name);
+	ldns_rr_type type = types[which].type;
 	ldns_pkt *answer = NULL;
 	bool fine = false;
 
-	ldns_status status = ldns_resolver_query_status(&answer, question->resolver, owner,
-	                                                types[which].type, LDNS_RR_CLASS_IN, 0);
+	ldns_status status = ldns_resolver_query_status(&answer, question->resolver,
+	                                                question->owner, type, LDNS_RR_CLASS_IN, 0);
 	if (status != LDNS_STATUS_OK || !answer)
 		fail(err, ERROR_RETRY, "name server %s gives no answer for %s: %s",
 		     question->server, question->name, ldns_get_errorstr_by_id(status));
 	else
-		fine = check_answer(question, answer, err);
+		fine = check_answer(question, answer, type, err);
 	if (fine) {
-		ldns_rr_type type = types[which].type;
 		ldns_rr_list *found =
 			question->follows
 				? ldns_pkt_rr_list_by_type(answer, type, LDNS_SECTION_ANSWER)
-				: ldns_pkt_rr_list_by_name_and_type(answer, owner, type,
+				: ldns_pkt_rr_list_by_name_and_type(answer, question->owner, type,
 		                                                    LDNS_SECTION_ANSWER);
 		if (found)
 			describe_set(question->arena, types[which].name, found, records);
 		ldns_rr_list_deep_free(found);
 	}
 	ldns_pkt_free(answer);
-	ldns_rdf_deep_free(owner);
 	return fine;
 }
 
 bool server_ask(struct arena *arena, const char *server, const char *name, struct value **records,
                 struct error *err)
 {
+	ldns_rdf *owner = ldns_dname_new_frm_str(name);
 	struct question question = {.arena = arena,
 	                            .resolver = server_open(server, err),
 	                            .server = server,
-	                            .name = name};
+	                            .name = name,
+	                            .owner = owner};
 	bool fine = question.resolver != NULL;
 
 	*records = value_map(arena);
 	for (size_t i = 0; fine && i < sizeof types / sizeof *types; i++)
 		fine = ask_type(&question, i, *records, err);
 	ldns_resolver_deep_free(question.resolver);
+	ldns_rdf_deep_free(owner);
 	return fine;
 }
 
@@ -171,10 +189,12 @@ static ldns_resolver *open_resolver(const char *server, struct error *err)
 bool server_resolve(struct arena *arena, const char *server, const char *name,
                     struct value **records, struct error *err)
 {
+	ldns_rdf *owner = ldns_dname_new_frm_str(name);
 	struct question question = {.arena = arena,
 	                            .resolver = open_resolver(server, err),
 	                            .server = server ? server : "of this machine",
 	                            .name = name,
+	                            .owner = owner,
 	                            .follows = true};
 	bool fine = question.resolver != NULL;
 
@@ -182,5 +202,6 @@ bool server_resolve(struct arena *arena, const char *server, const char *name,
 	for (size_t i = 0; fine && i < sizeof types / sizeof *types; i++)
 		fine = types[i].type == LDNS_RR_TYPE_CNAME || ask_type(&question, i, *records, err);
 	ldns_resolver_deep_free(question.resolver);
+	ldns_rdf_deep_free(owner);
 	return fine;
 }

@@ -3,6 +3,7 @@
 #include "engine/base/error.h"
 #include "engine/unit.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (!unit_parse(text, &quantity, &err) && err.kind == ERROR_NONE)
+	bool good = unit_parse(text, &quantity, &err);
+	if (good ? !isfinite(quantity.number) : err.kind == ERROR_NONE)
 		abort();
 	if (unit_parse_duration(text, &number, &err) && number < 0)
 		abort();
