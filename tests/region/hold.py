@@ -45,6 +45,7 @@ def it_keeps_waiting(world, apply, seconds):
     effects = world.ledger()
     with Users(world) as users:
         time.sleep(seconds)
+        wait_until(lambda: len(users.acknowledged) > 10 or users.refused, "users write")
         check(apply.poll() is None, f"it did not wait: {world.log()}")
     check(world.ledger() == effects, "it acted all the same")
     check(len(users.acknowledged) > 10 and users.refused == 0, "users were shut out")
