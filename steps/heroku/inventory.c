@@ -25,6 +25,8 @@ static const struct field fields[] = {
 
 static const struct field outputs[] = {
 	{"copied", FIELD_STRING, FIELD_LIST, NULL, NULL, "What the new app has."},
+	{"changed", FIELD_STRING, FIELD_LIST, NULL, NULL,
+         "Config vars that it has with another value."},
 	{"later", FIELD_STRING, FIELD_LIST, NULL, NULL, "What later steps carry over."},
 	{"manual", FIELD_STRING, FIELD_LIST, NULL, NULL, "What a person has to do."},
 	{"left", FIELD_STRING, FIELD_LIST, NULL, NULL, "What is not carried over."},
@@ -166,12 +168,12 @@ static bool is_foreseen(const struct inventory *inventory, const struct value *e
 	       (!later && later_step(inventory->heroku.step, what));
 }
 
-static bool observe(struct step *step, struct value *seen, struct error *err)
+bool inventory_take(struct step *step, struct value **things, struct error *err)
 {
 	struct inventory inventory = {.entries = value_list(step->arena)};
-	struct value *things = value_list(step->arena);
 	struct heroku *heroku = &inventory.heroku;
 
+	*things = value_list(step->arena);
 	if (!heroku_open(heroku, step, err))
 		return false;
 	inventory.app = lookup_field(heroku, "app");
@@ -189,8 +191,17 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 		if (!judge(step, one, err))
 			return false;
 		if (is_foreseen(&inventory, one))
-			value_add(things, value_copy(step->arena, one));
+			value_add(*things, value_copy(step->arena, one));
 	}
+	return true;
+}
+
+static bool observe(struct step *step, struct value *seen, struct error *err)
+{
+	struct value *things;
+
+	if (!inventory_take(step, &things, err))
+		return false;
 	value_set(step->arena, seen, "things", things);
 	return true;
 }
@@ -227,6 +238,12 @@ static void set_outputs(struct step *step, const struct value *things)
 		step_output(step, sorts[i].name, pick(step, things, sorts[i].is, &line));
 		text_free(&line);
 	}
+	struct value *changed = value_list(step->arena);
+	for (const struct value *one = things->as.items.first; one; one = one->next)
+		if (strcmp(value_get_text(one, "why", ""), inventory_other_value) == 0)
+			value_add(changed,
+			          value_text(step->arena, value_get_text(one, "what", "")));
+	step_output(step, "changed", changed);
 }
 
 /* What is said of a thing besides what becomes of it; "" for nothing. */

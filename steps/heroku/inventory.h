@@ -16,6 +16,9 @@ struct inventory {
 /* What becomes of a thing. */
 extern const char inventory_copied[], inventory_manual[], inventory_left[];
 
+/* Why a config var is copied, and yet not the same. */
+extern const char inventory_other_value[];
+
 /* Adds an entry. Of what is copied nothing is said before the new app is there: it is the other
  * steps' to say. */
 void inventory_enter(struct inventory *inventory, const char *kind, const char *name,
@@ -30,5 +33,13 @@ struct inventory_kind {
 /* All kinds, in the order in which they are told; a reader may enter things under the name of a
  * kind that has no reader of its own (NULL). Ends with {0}. */
 extern const struct inventory_kind inventory_kinds[];
+
+/* Takes the inventory that the fields of the step say: LIST of {what, is, why, accepted}. */
+bool inventory_take(struct step *step, struct value **things, struct error *err);
+
+/* The metric: how many things are not on the new app as they were when it was taken; of: the step.
+ */
+bool inventory_drift(struct step *step, const struct value *of, struct reading *reading,
+                     struct error *err);
 
 #endif

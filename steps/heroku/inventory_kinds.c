@@ -6,7 +6,7 @@
 #include <string.h>
 
 const char inventory_copied[] = "copied", inventory_manual[] = "manual",
-	   inventory_left[] = "not carried";
+	   inventory_left[] = "not carried", inventory_other_value[] = "with another value";
 
 void inventory_enter(struct inventory *inventory, const char *kind, const char *name,
                      const char *is, const char *why)
@@ -137,7 +137,7 @@ static bool take_config(struct inventory *inventory, struct error *err)
 		const char *why = config_points_at_owned(heroku, vars, owned, value_reveal(var));
 		if (same)
 			inventory_enter(inventory, "config", var->key, inventory_copied,
-			                value_equal(same, var) ? NULL : "with another value");
+			                value_equal(same, var) ? NULL : inventory_other_value);
 		else if (why || inventory->to)
 			inventory_enter(inventory, "config", var->key, inventory_left,
 			                why ? arena_printf(heroku->arena, "it %s", why)

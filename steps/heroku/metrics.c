@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What conditions can measure at Heroku: how far a follower is behind, whether a copy has all rows,
  * whether all dynos are up, whether a database takes writes. */
+#include "steps/heroku/inventory.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
 #include "steps/postgres/client.h"
@@ -197,6 +198,16 @@ const struct metric heroku_metrics[] = {
 		.text = "\"all\" when every dyno of the formation is up, also of one scaled to 0, "
 			"else \"N of M\"; of: an app.",
 		.measure = measure_dynos,
+	},
+	{
+		.name = "heroku.inventory.drift",
+		.type = METRIC_NUMBER,
+		.unit = "things",
+		.of = OF_STEP,
+		.text = "How many things of the old app are not on the new one as they were when "
+			"an inventory was taken: another release, config var, add-on, domain; of: "
+			"the step with heroku.inventory.",
+		.measure = inventory_drift,
 	},
 	{
 		.name = "postgres.writable",

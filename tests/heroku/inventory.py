@@ -96,6 +96,46 @@ def a_step_that_is_left_out_carries_nothing():
         says(here.apply(3), "domain:www.example.com (it is on the old app, and the step move does not carry it over)")
 
 
+GATE = """\
+  call: {uses: manual, needs: [it], with: {text: Say when.}}
+  gate:
+    uses: wait
+    needs: [call]
+    with: {for: 10ms}
+    preconditions:
+      - {check: heroku.inventory.drift, of: it, equals: 0 things, within: 1s}
+"""
+CODE = {"commit": "abc", "process_types": {"web": "bin/web"}}
+
+
+def what_changes_after_the_inventory_is_drift():
+    """What is otherwise on purpose is not: it was so when the inventory was taken, or is accepted."""
+    old = {"name": "oldapp", "domains": ["www.example.com"], "slug": CODE,
+           "config": {"RACK_ENV": "production", "FLAG": "1", "MODE": "old", "LEFT": "1"}}
+    new = {"name": "newapp", "config": {"RACK_ENV": "production", "FLAG": "1", "MODE": "new"}}
+    more = ', later: {domain: move}, accept: ["config:LEFT"]'
+    move = (MOVE % "www.example.com").replace("needs: [it]", "needs: [gate]")
+    copy = "  copy: {uses: heroku.release, with: {app: newapp, like: oldapp}}\n"
+    take = steps(more).replace("{uses", "{needs: [copy], uses")
+    with Scene(sys.argv[1], [old, new], copy + take + GATE + move) as here:
+        here.apply(4)
+        here.run(0, "approve", after=["call"])
+        here.call("PATCH", "/apps/oldapp/config-vars", {"RACK_ENV": "canary-value", "FLAG": None, "MORE": "1"})
+        here.call("POST", "/apps/oldapp/domains", {"hostname": "api.example.com", "sni_endpoint": None})
+        slug = here.call("POST", "/apps/oldapp/slugs", {**CODE, "commit": "def"})
+        here.call("POST", "/apps/oldapp/releases", {"slug": slug["id"]})
+        said = here.apply(1)
+        says(said, "heroku.inventory.drift of it is 5 things: ", "config:RACK_ENV (with another value)",
+             "config:MORE (the new app has no such config var)", "config:FLAG (it is gone from the old app)",
+             "domain:api.example.com (it is on the old app, and the step move does not carry it over)", "release:v")
+        must_be("config:MODE" in said or "config:LEFT" in said, False, "what is otherwise on purpose is told")
+        here.call("PATCH", "/apps/oldapp/config-vars", {"RACK_ENV": "production", "FLAG": "1", "MORE": None})
+        here.call("DELETE", "/apps/oldapp/domains/api.example.com")
+        slug = here.call("GET", "/apps/newapp/releases")[-1]["slug"]["id"]
+        here.call("POST", "/apps/oldapp/releases", {"slug": slug})
+        here.apply(0)
+
+
 play(foreseen_before_the_new_app_is_there, what_stays_behind_stops_the_plan, what_a_person_would_do_can_be_refused,
      a_domain_that_no_step_moves_stops_the_plan, a_domain_that_is_let_go_is_accepted,
-     a_step_that_is_left_out_carries_nothing)
+     a_step_that_is_left_out_carries_nothing, what_changes_after_the_inventory_is_drift)

@@ -22,6 +22,10 @@ def copies(world):
     return [effect["what"] for effect in world.ledger()].count(STARTED)
 
 
+def hit(world, fault):
+    return any(one["id"] == fault and one["hit"] for one in world.call("GET", "/_sim/faults"))
+
+
 def forked(world):
     """Up to where people say that users may be shut out."""
     world.approve("copy-scheduler")
@@ -114,9 +118,12 @@ def a_row_is_missing(plan):
     with world_of(plan) as world:
         forked(world)
         world.approve("stop-traffic")
-        world.fault("hang", "GET", "/apps/targetapp/addon-attachments", nth=1)
+        copying = world.fault("hang", "POST", "/client/v11/databases/*/transfers", nth=1)
         running = world.begin("apply", "--yes", world.file)
-        wait_until(lambda: any(one["hit"] for one in world.call("GET", "/_sim/faults")), "promote begins", 60)
+        wait_until(lambda: hit(world, copying), "copy-data begins", 60)
+        promoting = world.fault("hang", "GET", "/apps/targetapp/addon-attachments", nth=1)
+        world.call("DELETE", f"/_sim/faults/{copying}")
+        wait_until(lambda: hit(world, promoting), "promote begins", 60)
         world.sql(world.config("targetapp")["DATABASE_URL"], "DELETE FROM orders WHERE id = 7")
         world.no_faults()
         code = running.wait(90)
@@ -125,5 +132,22 @@ def a_row_is_missing(plan):
         open_again(world)
 
 
+def the_source_is_changed_before_the_cut_over(plan):
+    """While the yes of a person was waited for: users are let in again before anything else is done."""
+    with world_of(plan) as world:
+        forked(world)
+        world.call("PATCH", "/apps/sourceapp/config-vars", {"RACK_ENV": "staging"})
+        world.approve("stop-traffic")
+        output = world.apply(5)
+        check("heroku.inventory.drift of take-inventory is 1 thing: config:RACK_ENV (with another value)" in output, output)
+        check(copies(world) == 1 and world.config("targetapp")["RACK_ENV"] == "production", "more was done")
+        open_again(world)
+        world.call("PATCH", "/apps/targetapp/config-vars", {"RACK_ENV": "staging"})
+        world.approve("stop-traffic")
+        world.apply(4)
+        check(world.maintenance("sourceapp") and not world.maintenance("targetapp"), "the cut-over was not done")
+
+
 if __name__ == "__main__":
-    region.main(whole, the_copy_is_refused, the_copy_breaks_off, a_row_is_missing)
+    region.main(whole, the_source_is_changed_before_the_cut_over, the_copy_is_refused,
+                the_copy_breaks_off, a_row_is_missing)

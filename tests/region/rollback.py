@@ -69,11 +69,11 @@ def formation_fails(plan):
 def budget_is_used_up(plan):
     """The domain has moved already, and the answer to that never comes."""
     with World(plan) as world:
-        world.edit_plan("budget: 5m", "budget: 15s")
+        world.edit_plan("budget: 5m", "budget: 25s")
         world.approve_all()
         world.fault("hang", "POST", "/apps/targetapp/domains", when="after", nth=1)
         output = world.apply(5)
-        check("the downtime budget of 15 s is used up" in output, output)
+        check("the downtime budget of 25 s is used up" in output, output)
         the_source_serves(world, ["stop-traffic", "stop-writers", "promote", "scale-target",
                                   "move-domain[www.example.com]"])
         users_write_again(world)
