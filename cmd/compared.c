@@ -2,8 +2,6 @@
 /* plan diff REV..REV [FILE]: which plans changed between two revisions, and in what. Offline,
  * without secrets, and nothing of a plan is carried out. */
 #include "cmd/compared.h"
-#include "cmd/show.h"
-#include "engine/base/clock.h"
 #include "engine/base/text.h"
 #include "engine/yaml.h"
 #include "steps/git/revision.h"
@@ -12,8 +10,6 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SHORT ((size_t)300) /* bytes of one value that people are shown */
 
 /* ---- Which files are plans ---- */
 
@@ -172,170 +168,6 @@ static bool check_inputs(const struct compared *compared, const struct value *in
 	return true;
 }
 
-/* ---- Words that all formats share ---- */
-
-const char *compared_revision(const struct compared *compared, int side)
-{
-	return compared->commit[side][0]
-	               ? arena_printf(compared->arena, "%s (%.7s)", compared->revision[side],
-	                              compared->commit[side])
-	               : compared->revision[side];
-}
-
-const char *compared_path(const struct compared *compared, const struct compared_plan *plan)
-{
-	return strcmp(plan->path[0], plan->path[1]) == 0
-	               ? plan->path[1]
-	               : arena_printf(compared->arena, "%s -> %s", plan->path[0], plan->path[1]);
-}
-
-bool compared_is_readable(const struct compared_plan *plan)
-{
-	for (int side = 0; side < 2; side++)
-		if (plan->present[side] && !plan->comparison.overview[side].readable)
-			return false;
-	return true;
-}
-
-/* Bytes from begin to end, not cutting a character in two. */
-static const char *cut(struct arena *arena, const char *text, size_t begin, size_t end)
-{
-	size_t length = strlen(text);
-
-	while (begin > 0 && ((unsigned char)text[begin] & 0xc0) == 0x80)
-		begin--;
-	end = end < length ? end : length;
-	while (end > begin && end < length && ((unsigned char)text[end] & 0xc0) == 0x80)
-		end--;
-	return arena_printf(arena, "%s%.*s%s", begin ? "..." : "", (int)(end - begin), text + begin,
-	                    end < length ? arena_printf(arena, "... (%zu bytes)", length) : "");
-}
-
-const char *compared_shorten(struct arena *arena, const char *text)
-{
-	return text && strlen(text) > SHORT ? cut(arena, text, 0, SHORT) : text;
-}
-
-struct difference compared_shortened(struct arena *arena, const struct difference *difference)
-{
-	struct difference out = *difference;
-	const size_t before = 40;
-	size_t same = 0;
-
-	out.subject = compared_shorten(arena, out.subject);
-	out.what = compared_shorten(arena, out.what);
-	out.names = compared_shorten(arena, out.names);
-	if (out.from && out.to && (strlen(out.from) > SHORT || strlen(out.to) > SHORT))
-		while (out.from[same] && out.from[same] == out.to[same])
-			same++;
-	size_t begin = same > before ? same - before : 0;
-	if (out.from && (begin || strlen(out.from) > SHORT))
-		out.from = cut(arena, out.from, begin, begin + SHORT);
-	if (out.to && (begin || strlen(out.to) > SHORT))
-		out.to = cut(arena, out.to, begin, begin + SHORT);
-	return out;
-}
-
-static const char *number(struct arena *arena, size_t count)
-{
-	return arena_printf(arena, "%zu", count);
-}
-
-void compared_rows(const struct compared *compared, const struct compared_plan *plan,
-                   struct compared_row *rows)
-{
-	static const char *const titles[COMPARED_ROWS] = {
-		"steps",           "gates",
-		"approvals",       "points of no return",
-		"downtime budget", "steps while users are shut out",
-		"things read",     "things changed",
-		"things destroyed"};
-	struct arena *arena = compared->arena;
-
-	for (int side = 0; side < 2; side++) {
-		const struct overview *overview = &plan->comparison.overview[side];
-		const char *texts[COMPARED_ROWS] = {
-			number(arena, overview->steps),
-			number(arena, overview->gates),
-			number(arena, overview->approvals),
-			number(arena, overview->points_of_no_return),
-			overview->budget_ms ? clock_duration_text(arena, overview->budget_ms)
-					    : "none",
-			number(arena, overview->shut_out),
-			number(arena, overview->reached[REACH_READ]),
-			number(arena, overview->reached[REACH_CHANGED]),
-			number(arena, overview->reached[REACH_DESTROYED]),
-		};
-		for (size_t i = 0; i < COMPARED_ROWS; i++) {
-			rows[i].title = titles[i];
-			rows[i].text[side] = !overview->present    ? "-"
-			                     : !overview->readable ? "?"
-			                                           : texts[i];
-		}
-	}
-}
-
-/* ---- JSON ---- */
-
-static struct value *problems_json(struct arena *arena, const struct problems *problems)
-{
-	struct value *list = value_list(arena);
-
-	for (size_t i = 0; i < problems->count; i++) {
-		const struct problem *problem = &problems->list[i];
-		struct value *one = value_map(arena);
-		value_set_number(arena, one, "line", problem->at.line);
-		value_set_number(arena, one, "column", problem->at.column);
-		value_set_text(arena, one, "text", compare_clean(arena, problem->text));
-		value_add(list, one);
-	}
-	return list;
-}
-
-static struct value *plan_json(struct arena *arena, const struct compared_plan *plan)
-{
-	struct value *map = value_map(arena), *problems = value_map(arena);
-	struct value *parts = compare_json(&plan->comparison, arena);
-
-	value_set_text(arena, map, "file", plan->path[1]);
-	if (strcmp(plan->path[0], plan->path[1]) != 0)
-		value_set_text(arena, map, "old_file", plan->path[0]);
-	value_set_text(arena, map, "status", plan->status);
-	value_set(arena, problems, "old", problems_json(arena, &plan->problems[0]));
-	value_set(arena, problems, "new", problems_json(arena, &plan->problems[1]));
-	value_set(arena, map, "problems", problems);
-	for (struct value *part = parts->as.items.first, *next; part; part = next) {
-		next = part->next;
-		value_set(arena, map, part->key, part);
-	}
-	return map;
-}
-
-static void print_json(const struct compared *compared)
-{
-	struct arena *arena = compared->arena;
-	struct value *top = value_map(arena), *plans = value_list(arena);
-	struct value *summary = value_map(arena);
-
-	value_set_number(arena, top, "format", 1);
-	for (int side = 0; side < 2; side++) {
-		struct value *revision = value_map(arena);
-		value_set_text(arena, revision, "revision", compared->revision[side]);
-		value_set_text(arena, revision, "commit", compared->commit[side]);
-		value_set(arena, top, side ? "new" : "old", revision);
-	}
-	value_set_number(arena, summary, "plans", (int64_t)compared->plans);
-	value_set_number(arena, summary, "differences", (int64_t)compared->differences);
-	value_set_number(arena, summary, "loosened", (int64_t)compared->effects[EFFECT_LOOSENED]);
-	value_set_number(arena, summary, "tightened", (int64_t)compared->effects[EFFECT_TIGHTENED]);
-	value_set_number(arena, summary, "invalid", (int64_t)compared->invalid[1]);
-	value_set(arena, top, "summary", summary);
-	for (const struct compared_plan *one = compared->first; one; one = one->next)
-		value_add(plans, plan_json(arena, one));
-	value_set(arena, top, "plans", plans);
-	show_json(stdout, top);
-}
-
 /* ---- The command ---- */
 
 static int print(const struct invocation *invocation, const struct compared *compared)
@@ -343,7 +175,7 @@ static int print(const struct invocation *invocation, const struct compared *com
 	const char *format = invocation->text[OPTION_FORMAT];
 
 	if (invocation->given[OPTION_JSON] || (format && strcmp(format, "json") == 0))
-		print_json(compared);
+		compared_json(compared);
 	else if (format && strcmp(format, "markdown") == 0)
 		compared_markdown(compared);
 	else

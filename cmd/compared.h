@@ -33,6 +33,7 @@ int compared_run(struct invocation *invocation);
 
 void compared_text(const struct compared *compared, bool color);
 void compared_markdown(const struct compared *compared);
+void compared_json(const struct compared *compared);
 
 /* The same difference with nothing in it too long to read; long values are cut where they are the
  * same. */

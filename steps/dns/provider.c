@@ -7,6 +7,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#define TTL_MOST_S INT64_C(0xffffffff) /* DNS has 32 bits for it, an API may say anything */
+
 static const struct field manual_fields[] = {
 	{"zone", FIELD_DOMAIN, FIELD_REQUIRED, NULL, NULL, "The zone."},
 	{"servers", FIELD_STRING, FIELD_LIST | FIELD_REQUIRED, NULL, NULL,
@@ -73,6 +75,7 @@ void records_add(struct arena *arena, struct value *records, const char *type, i
 {
 	struct value *set = value_get(records, type);
 
+	ttl_s = ttl_s < 0 ? 0 : ttl_s > TTL_MOST_S ? TTL_MOST_S : ttl_s;
 	if (!set) {
 		set = value_map(arena);
 		value_set_number(arena, set, "ttl_s", ttl_s);

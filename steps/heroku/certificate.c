@@ -109,9 +109,9 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		return true;
 	if (!heroku_open(&heroku, step, err) || !find(&heroku, &endpoint, err))
 		return false;
-	const char *name = heroku_text_or_null(endpoint, "name");
+	const char *name = endpoint ? heroku_text(endpoint, "name", err) : NULL;
 	if (!name)
-		return true;
+		return !endpoint;
 	return heroku_delete(&heroku,
 	                     heroku_path(&heroku, "/apps/%s/sni-endpoints/%s",
 	                                 lookup_field(&heroku, "app"), name),

@@ -128,12 +128,23 @@ static bool read_value(struct heroku *heroku, const struct call *call, struct va
 	return api_json(&api, &made, response, found, err);
 }
 
+static bool expect(enum value_kind kind, struct heroku *heroku, const char *path,
+                   const struct value *answer, struct error *err)
+{
+	if (answer->kind == kind)
+		return true;
+	return fail(err, ERROR_FAILED, "GET %s%s: expected a %s, got a %s",
+	            http_server(heroku->arena, heroku->url), path, value_kind_name(kind),
+	            value_kind_name(answer->kind));
+}
+
 bool heroku_get(struct heroku *heroku, const char *path, struct value **found, struct error *err)
 {
 	struct call call = {.method = "GET", .base = heroku->url, .path = path};
 	struct http_response response;
 
-	return read_value(heroku, &call, found, &response, err);
+	return read_value(heroku, &call, found, &response, err) &&
+	       (!*found || expect(VALUE_MAP, heroku, path, *found, err));
 }
 
 bool heroku_data_get(struct heroku *heroku, const char *path, struct value **found,
@@ -143,15 +154,6 @@ bool heroku_data_get(struct heroku *heroku, const char *path, struct value **fou
 	struct http_response response;
 
 	return read_value(heroku, &call, found, &response, err);
-}
-
-static bool expect_list(struct heroku *heroku, const char *path, const struct value *page,
-                        struct error *err)
-{
-	if (page->kind == VALUE_LIST)
-		return true;
-	return fail(err, ERROR_FAILED, "GET %s%s: expected a list, got a %s",
-	            http_server(heroku->arena, heroku->url), path, value_kind_name(page->kind));
 }
 
 static bool read_list(struct heroku *heroku, struct call call, struct value **list,
@@ -168,7 +170,7 @@ static bool read_list(struct heroku *heroku, struct call call, struct value **li
 			return false;
 		if (!page)
 			return true;
-		if (!expect_list(heroku, path, page, err))
+		if (!expect(VALUE_LIST, heroku, path, page, err))
 			return false;
 		if ((length += response.length) > HTTP_RESPONSE_LIMIT)
 			break;
@@ -210,7 +212,7 @@ bool heroku_newest(struct heroku *heroku, const char *path, int count, struct va
 	struct http_response response;
 
 	return read_value(heroku, &call, list, &response, err) &&
-	       (!*list || expect_list(heroku, path, *list, err));
+	       (!*list || expect(VALUE_LIST, heroku, path, *list, err));
 }
 
 /* ---- Writing ---- */
@@ -278,7 +280,9 @@ char *heroku_path(struct heroku *heroku, const char *format, ...)
 
 const char *heroku_text_or_null(const struct value *answer, const char *path)
 {
-	return value_reveal(value_find(answer, path));
+	const char *text = value_reveal(value_find(answer, path));
+
+	return text && text[0] ? text : NULL;
 }
 
 const char *heroku_text(const struct value *answer, const char *path, struct error *err)

@@ -34,8 +34,8 @@ enum heroku_outcome {
 /* From the connection that the step names in `connection`, or the only one there is. */
 bool heroku_open(struct heroku *heroku, struct step *step, struct error *err);
 
-/* path begins with '/'. *found is NULL when there is nothing there (404). Transport errors, 429 and
- * 5xx are tried again a few times, then ERROR_RETRY. */
+/* path begins with '/'. *found is a MAP, of the Data API any value; NULL when there is nothing there
+ * (404). Transport errors, 429 and 5xx are tried again a few times, then ERROR_RETRY. */
 bool heroku_get(struct heroku *heroku, const char *path, struct value **found, struct error *err);
 bool heroku_data_get(struct heroku *heroku, const char *path, struct value **found,
                      struct error *err);
@@ -76,7 +76,7 @@ const char *heroku_text(const struct value *answer, const char *path, struct err
 bool heroku_number(const struct value *answer, const char *path, int64_t *number,
                    struct error *err);
 
-/* The text there, or NULL when it is absent or null. */
+/* The text there, or NULL when it is absent, null or empty. */
 const char *heroku_text_or_null(const struct value *answer, const char *path);
 
 /* "2026-01-02T03:04:05Z" as milliseconds since 1970; -1 when it is no time. */

@@ -46,7 +46,8 @@ bool config_read_owned(struct heroku *heroku, const char *app, struct value *own
 		if (!keys || keys->kind != VALUE_LIST)
 			continue;
 		for (const struct value *key = keys->as.items.first; key; key = key->next)
-			value_set_text(heroku->arena, owned, value_reveal(key), name);
+			if (value_reveal(key))
+				value_set_text(heroku->arena, owned, value_reveal(key), name);
 	}
 	return true;
 }

@@ -52,7 +52,9 @@ bool lookup_attachments(struct heroku *heroku, const char *app, struct value **l
 
 const struct value *lookup_item(const struct value *list, const char *path, const char *text)
 {
-	for (const struct value *item = list ? list->as.items.first : NULL; item && text;
+	bool is_list = list && list->kind == VALUE_LIST;
+
+	for (const struct value *item = is_list ? list->as.items.first : NULL; item && text;
 	     item = item->next) {
 		const char *found = heroku_text_or_null(item, path);
 		if (found && strcmp(found, text) == 0)
@@ -118,9 +120,11 @@ struct value *lookup_database_url(struct heroku *heroku, const struct value *add
 	for (const struct value *key = keys && keys->kind == VALUE_LIST ? keys->as.items.first
 	                                                                : NULL;
 	     key; key = key->next) {
-		const char *url = value_get_text(vars, value_reveal(key), "");
-		bool pooled = value_reveal(key) && strstr(value_reveal(key), "CONNECTION_POOL");
-		if (!pooled && strncmp(url, "postgres", 8) == 0)
+		const char *var = value_reveal(key);
+		if (!var || strstr(var, "CONNECTION_POOL"))
+			continue;
+		const char *url = value_get_text(vars, var, "");
+		if (strncmp(url, "postgres", 8) == 0)
 			return value_secret(heroku->arena, url, "(hidden)");
 	}
 	fail(err, ERROR_RETRY, "the add-on %s has no connection URL in the config vars of %s yet",

@@ -10,6 +10,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#define DYNOS_MOST 1000000000
+
 static bool find_addon(struct heroku *heroku, const struct value *of, struct value **addon,
                        struct error *err)
 {
@@ -124,6 +126,14 @@ static bool measure_rows(struct step *step, const struct value *of, struct readi
 	return true;
 }
 
+/* What a server says may be more than can be added up. */
+static int64_t quantity_of(const struct value *process)
+{
+	int64_t quantity = value_get_number(process, "quantity", 0);
+
+	return quantity < 0 ? 0 : quantity > DYNOS_MOST ? DYNOS_MOST : quantity;
+}
+
 static bool measure_dynos(struct step *step, const struct value *of, struct reading *reading,
                           struct error *err)
 {
@@ -141,7 +151,7 @@ static bool measure_dynos(struct step *step, const struct value *of, struct read
 		return false;
 	for (const struct value *one = formation ? formation->as.items.first : NULL; one;
 	     one = one->next)
-		wanted += value_get_number(one, "quantity", 0);
+		wanted += quantity_of(one);
 	for (const struct value *one = dynos ? dynos->as.items.first : NULL; one; one = one->next)
 		up += lookup_item(formation, "type", value_get_text(one, "type", "")) &&
 		      strcmp(value_get_text(one, "state", ""), "up") == 0;

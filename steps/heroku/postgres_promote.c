@@ -266,9 +266,10 @@ static bool drop_attachment(struct heroku *heroku, const char *name, struct erro
 
 	if (!lookup_attachments(heroku, lookup_field(heroku, "app"), &list, err))
 		return false;
-	const char *id = heroku_text_or_null(lookup_item(list, "name", name), "id");
+	const struct value *found = lookup_item(list, "name", name);
+	const char *id = found ? heroku_text(found, "id", err) : NULL;
 	if (!id)
-		return true;
+		return !found;
 	return heroku_delete(heroku, heroku_path(heroku, "/addon-attachments/%s", id), err);
 }
 

@@ -103,8 +103,9 @@ static bool put(struct heroku *heroku, const char *addon_id, const char *name,
 	if (wanted ? value_equal(have, wanted) : !have)
 		return true;
 	if (have) {
-		const char *path = arena_printf(heroku->arena, "%s/%s", path_of(heroku, addon_id),
-		                                value_get_text(ids, name, ""));
+		const char *path =
+			heroku_path(heroku, "/client/v11/databases/%s/transfer-schedules/%s",
+		                    addon_id, value_get_text(ids, name, ""));
 		enum heroku_outcome outcome =
 			heroku_data_write(heroku, "DELETE", path, NULL, NULL, err);
 		if (outcome != HEROKU_DONE && outcome != HEROKU_ABSENT)

@@ -163,8 +163,8 @@ static bool read_url(const char *url, struct target *target)
 static const char *item_of(const char *list, size_t n, size_t *length)
 {
 	for (; n && list; n--) {
-		list = strchr(list, ',');
-		list += list != NULL;
+		const char *comma = strchr(list, ',');
+		list = comma ? comma + 1 : NULL;
 	}
 	if (!list)
 		return NULL;

@@ -9,8 +9,10 @@
 
 #define READ_TRIES 4
 #define RATE_TRIES 30
-#define RATE_WAIT_MS 10000 /* a pool refills about 75 calls a minute */
-#define RATE_LOW 10        /* calls left at which we slow down by ourselves */
+#define RATE_WAIT_S 10 /* a pool refills about 75 calls a minute */
+#define RATE_WAIT_MOST_S 60
+#define RATE_WAIT_LEAST_MS 100
+#define RATE_LOW 10 /* calls left at which we slow down by ourselves */
 #define RATE_PAUSE_MS 1000
 #define HEADERS_MAX 12
 
@@ -58,6 +60,20 @@ static bool say_no(const struct api *api, const struct api_call *call,
 
 /* ---- One exchange ---- */
 
+/* Names come from plans and servers, and what cleans paths up would go elsewhere with these. */
+static bool leads_elsewhere(const char *path)
+{
+	const char *end = path + strcspn(path, "?");
+
+	for (const char *part = path + 1; part < end; part++) {
+		size_t length = strcspn(part, "/?");
+		if (length == 0 || (length <= 2 && strspn(part, ".") >= length))
+			return true;
+		part += length;
+	}
+	return false;
+}
+
 static char *trim_slash(struct arena *arena, const char *url)
 {
 	size_t length = strlen(url);
@@ -80,6 +96,10 @@ static bool exchange(const struct api *api, const struct api_call *call, bool wr
 	const char *headers[HEADERS_MAX + 2] = {0};
 	size_t count = add_headers(headers, 0, api->headers);
 
+	*response = (struct http_response){0};
+	if (leads_elsewhere(call->path))
+		return fail(err, ERROR_FAILED, "%s: a name in it is empty or made of dots",
+		            api_name(api, call));
 	count = add_headers(headers, count, call->headers);
 	headers[count] = call->body
 	                         ? arena_printf(api->arena, "Content-Type: %s", call->content_type)
@@ -106,18 +126,17 @@ static bool pace(const struct api *api, const struct api_call *call,
 {
 	const char *left = value_get_text(response->headers, "ratelimit-remaining", NULL);
 	const char *after = value_get_text(response->headers, "retry-after", NULL);
-	int64_t wait_ms = after ? strtoll(after, NULL, 10) * 1000 : RATE_WAIT_MS;
+	int64_t wait_s = after ? strtoll(after, NULL, 10) : RATE_WAIT_S;
 
 	if (response->status == 429) {
 		if (++*rate_tries > RATE_TRIES)
 			return fail(err, ERROR_RETRY, "%s: %s's rate limit did not recover",
 			            api_name(api, call), api->name);
-		if (wait_ms < 100)
-			wait_ms = 100;
-		if (wait_ms > 60000)
-			wait_ms = 60000;
+		if (wait_s > RATE_WAIT_MOST_S)
+			wait_s = RATE_WAIT_MOST_S;
 		step_progress(api->step, "waiting for %s's rate limit", api->name);
-		return step_sleep(api->step, wait_ms, err) ||
+		return step_sleep(api->step, wait_s > 0 ? wait_s * 1000 : RATE_WAIT_LEAST_MS,
+		                  err) ||
 		       fail_while(err, "%s: HTTP 429", api_name(api, call));
 	}
 	if (left && strtoll(left, NULL, 10) < RATE_LOW)
