@@ -89,7 +89,7 @@ TEAM = HEAD + """\
 """
 
 MORE = HEAD + """\
-  attach: {uses: heroku.attachment, with: {app: targetapp, addon: shared-logs, name: MORE_LOGS}}
+  attach: {uses: heroku.attachment, with: {app: targetapp, addon: shared-logs, as: MORE_LOGS}}
   migrate: {uses: heroku.run, needs: [attach], with: {app: targetapp, command: rake db:migrate, size: standard-2x,
             undo: rake db:rollback, env: {TOKEN: "${secrets.token}"}, time_to_live: 10m}}
   restart: {uses: heroku.restart, needs: [migrate], with: {app: targetapp}}
