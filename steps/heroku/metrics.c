@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What conditions can measure at Heroku: how far a follower is behind, whether a copy has all rows,
  * whether all dynos are up, whether a database takes writes. */
+#include "steps/heroku/dynos.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
 #include "steps/postgres/client.h"
@@ -127,25 +128,20 @@ static bool measure_dynos(struct step *step, const struct value *of, struct read
                           struct error *err)
 {
 	struct heroku heroku;
-	struct value *formation, *dynos;
-	int64_t wanted = 0, up = 0;
+	struct dynos dynos;
 	const char *app = of && of->kind == VALUE_TEXT ? of->as.text : NULL;
 
 	if (!app)
 		return fail(err, ERROR_PLAN, "`of` must be the name of an app");
-	if (!heroku_open(&heroku, step, err) ||
-	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/formation", app), &formation,
-	                 err) ||
-	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/dynos", app), &dynos, err))
+	if (!heroku_open(&heroku, step, err) || !dynos_count(&heroku, app, &dynos, err))
 		return false;
-	for (const struct value *one = formation ? formation->as.items.first : NULL; one;
-	     one = one->next)
-		wanted += value_get_number(one, "quantity", 0);
-	for (const struct value *one = dynos ? dynos->as.items.first : NULL; one; one = one->next)
-		up += lookup_item(formation, "type", value_get_text(one, "type", "")) &&
-		      strcmp(value_get_text(one, "state", ""), "up") == 0;
-	char *text = arena_printf(step->arena, "%lld of %lld", (long long)up, (long long)wanted);
-	reading->value = value_text(step->arena, wanted > 0 && up >= wanted ? "all" : text);
+	bool all = dynos.wanted > 0 && dynos.up >= dynos.wanted && dynos.older == 0;
+	char *text = arena_printf(step->arena, "%lld of %lld%s", (long long)dynos.up,
+	                          (long long)dynos.wanted,
+	                          dynos.pending     ? ", a release is pending"
+	                          : dynos.older > 0 ? ", some of an older release"
+	                                            : "");
+	reading->value = value_text(step->arena, all && !dynos.pending ? "all" : text);
 	reading->text = text;
 	return true;
 }
@@ -190,8 +186,8 @@ const struct metric heroku_metrics[] = {
 		.type = METRIC_TEXT,
 		.unit = "",
 		.of = OF_TEXT,
-		.text = "\"all\" when every dyno of the formation is up, else \"N of M\"; of: an "
-			"app.",
+		.text = "\"all\" when every dyno of the formation is up with the newest release, "
+			"else \"N of M\"; of: an app.",
 		.measure = measure_dynos,
 	},
 	{
