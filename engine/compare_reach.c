@@ -126,12 +126,17 @@ static void add_field(struct collection *collection, const struct plan_step *ste
 	}
 }
 
-/* What follows the field: "/config", or "/attachment/${name}" with the name as written. */
+/* What follows the field: "/config", or "/attachment/${as}" with the name as written; NULL when the
+ * step does not give that field. */
 static const char *aspect_of(const struct plan_step *step, const char *rest, struct arena *arena)
 {
+	const char *begin = strstr(rest, "${");
+	const char *field = begin ? arena_text_n(arena, begin + 2, strcspn(begin + 2, "}")) : NULL;
 	const char *aspect = rest[0] ? rest + 1 : "";
 	const char *resolved = resolve_template(aspect, step->with, NULL, arena);
 
+	if (field && !value_get(step->with, field))
+		return NULL;
 	return resolved ? compare_clean(arena, resolved) : aspect;
 }
 
@@ -144,11 +149,12 @@ static void add_templates(struct collection *collection, const char *const *temp
 	for (; templates && *templates; templates++) {
 		const char *begin = strstr(*templates, "/${"),
 			   *end = begin ? strchr(begin, '}') : NULL;
-		if (!end)
+		const char *aspect = end ? aspect_of(step, end + 1, arena) : NULL;
+		if (!aspect)
 			continue;
 		collection->now = (struct touch){
 			.kind = arena_text_n(arena, *templates, (size_t)(begin - *templates)),
-			.aspect = aspect_of(step, end + 1, arena),
+			.aspect = aspect,
 			.level = level,
 			.step = step,
 		};

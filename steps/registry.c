@@ -8,6 +8,7 @@
 #include "steps/heroku/modules.h"
 #include "steps/http/check.h"
 #include "steps/local/local.h"
+#include "steps/postgres/database.h"
 
 static const struct step_module *const modules[] = {
 	&dns_record,
@@ -45,8 +46,8 @@ static const struct step_module *const modules[] = {
 };
 
 static const struct connection_kind *const connections[] = {
-	&dns_cloudflare, &dns_manual,        &dns_powerdns,    &dns_rfc2136,
-	&dns_route53,    &heroku_connection, &http_connection, NULL,
+	&dns_cloudflare,    &dns_manual,      &dns_powerdns,        &dns_rfc2136, &dns_route53,
+	&heroku_connection, &http_connection, &postgres_connection, NULL,
 };
 
 static const struct metric *const metrics[] = {

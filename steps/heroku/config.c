@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* heroku.config: config vars, copied from an app or set. A key that an add-on owns and a value that
  * points at a database or add-on of the source are never copied. */
+#include "steps/heroku/config.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
-#include "steps/heroku/reads.h"
+#include "steps/heroku/owned.h"
 #include "steps/heroku/target.h"
 
 #include <string.h>
@@ -24,50 +25,6 @@ static bool check(const struct value *with, struct error *err)
 	if (value_get(with, "like") || value_get(with, "set"))
 		return true;
 	return fail(err, ERROR_PLAN, "write `like: APP`, or `set:` with the config vars, or both");
-}
-
-/* ---- Who owns what ---- */
-
-bool config_read_owned(struct heroku *heroku, const char *app, struct value *owned,
-                       struct error *err)
-{
-	struct value *attachments;
-
-	if (!lookup_attachments(heroku, app, &attachments, err))
-		return false;
-	for (const struct value *item = attachments ? attachments->as.items.first : NULL; item;
-	     item = item->next) {
-		const char *name = heroku_text(item, "name", err);
-		if (!name)
-			return false;
-		value_set_text(heroku->arena, owned, arena_printf(heroku->arena, "%s_URL", name),
-		               name);
-		const struct value *keys = value_get(item, "config_vars");
-		if (!keys || keys->kind != VALUE_LIST)
-			continue;
-		for (const struct value *key = keys->as.items.first; key; key = key->next)
-			if (value_reveal(key))
-				value_set_text(heroku->arena, owned, value_reveal(key), name);
-	}
-	return true;
-}
-
-const char *config_points_at_owned(struct heroku *heroku, const struct value *vars,
-                                   const struct value *owned, const char *text)
-{
-	for (const struct value *var = vars->as.items.first; var; var = var->next) {
-		const char *url = value_reveal(var);
-		if (!value_get(owned, var->key) || !url)
-			continue;
-		if (url[0] && (strcmp(url, text) == 0 || target_is_same(text, url)))
-			return arena_printf(heroku->arena,
-			                    "points at the same place as %s of the source",
-			                    var->key);
-		if (target_holds_password(text, url))
-			return arena_printf(heroku->arena, "holds the password in %s of the source",
-			                    var->key);
-	}
-	return NULL;
 }
 
 /* ---- What is wanted ---- */
@@ -91,7 +48,7 @@ static const char *reason_to_skip(struct heroku *heroku, const struct value *var
 		return "excepted by the plan";
 	if (value_get(owned, var->key) || value_get(target_owned, var->key))
 		return "owned by an add-on";
-	return config_points_at_owned(heroku, vars, owned, value_reveal(var));
+	return config_points_at_owned(heroku, vars, owned, "the source", value_reveal(var));
 }
 
 static bool want_copies(struct heroku *heroku, const struct value *target_owned,
@@ -133,69 +90,108 @@ static void want_set(struct heroku *heroku, struct value *wanted)
 	}
 }
 
-static bool read_now(struct heroku *heroku, const struct value *wanted, struct value *now,
+/* The app's own vars that lead to where a held key leads: they are set by hand, and stay. */
+static void add_left(struct heroku *heroku, const struct value *vars, const struct value *owned,
+                     const struct value *holders)
+{
+	for (const struct value *holder = holders->as.items.first; holder; holder = holder->next) {
+		const char *url = value_reveal(value_get(vars, holder->key));
+		for (const struct value *var = vars->as.items.first; url && var; var = var->next)
+			if (!value_get(owned, var->key) && value_reveal(var) &&
+			    target_is_same(value_reveal(var), url))
+				value_add(value_get(holder, "left"),
+				          value_text(heroku->arena, var->key));
+	}
+}
+
+/* What the wanted keys are now, and why one that is set shall not get its value. */
+static bool read_now(struct heroku *heroku, const struct value *owned, struct value *seen,
                      struct error *err)
 {
-	struct value *vars;
-	const char *path = heroku_path(heroku, "/apps/%s/config-vars", lookup_field(heroku, "app"));
+	struct value *vars, *now = value_get(seen, "now"), *refused = value_get(seen, "refused");
+	const struct value *wanted = value_get(seen, "wanted");
+	const char *app = lookup_field(heroku, "app");
+	const struct value *set = value_get(heroku->step->with, "set");
 
-	if (!heroku_get(heroku, path, &vars, err))
+	if (!heroku_get(heroku, heroku_path(heroku, "/apps/%s/config-vars", app), &vars, err))
 		return false;
+	if (vars)
+		add_left(heroku, vars, owned, value_get(seen, "holders"));
 	for (const struct value *one = wanted->as.items.first; one; one = one->next) {
 		const char *text = value_reveal(value_get(vars, one->key));
 		if (text)
 			value_set(heroku->arena, now, one->key,
 			          value_secret(heroku->arena, text, "(hidden)"));
-	}
-	return true;
-}
-
-/* Which attachment holds a wanted key now: {KEY: {attachment, addon}}; needed for the way back. */
-static bool read_holders(struct heroku *heroku, const struct value *wanted,
-                         const struct value *owned, struct value *holders, struct error *err)
-{
-	struct value *attachments;
-
-	if (!lookup_attachments(heroku, lookup_field(heroku, "app"), &attachments, err))
-		return false;
-	for (const struct value *one = wanted->as.items.first; one; one = one->next) {
-		const char *name = value_get_text(owned, one->key, NULL);
-		const struct value *attachment = lookup_item(attachments, "name", name);
-		if (!attachment)
-			continue;
-		const char *addon = heroku_text(attachment, "addon.name", err);
-		if (!addon)
-			return false;
-		struct value *holder = value_map(heroku->arena);
-		value_set_text(heroku->arena, holder, "attachment", name);
-		value_set_text(heroku->arena, holder, "addon", addon);
-		value_set(heroku->arena, holders, one->key, holder);
+		const char *to = value_get(set, one->key) ? value_reveal(one) : NULL;
+		const char *why =
+			vars && to ? config_points_at_owned(heroku, vars, owned, app, to) : NULL;
+		if (why)
+			value_set_text(heroku->arena, refused, one->key, why);
 	}
 	return true;
 }
 
 static bool observe(struct step *step, struct value *seen, struct error *err)
 {
+	static const char *const maps[] = {"now", "wanted", "skipped", "holders", "refused"};
 	struct heroku heroku;
-	struct value *app, *now = value_map(step->arena), *wanted = value_map(step->arena);
-	struct value *skipped = value_map(step->arena), *owned = value_map(step->arena);
-	struct value *holders = value_map(step->arena);
+	struct value *app, *owned = value_map(step->arena);
+	const char *behind = NULL;
 
 	if (!heroku_open(&heroku, step, err))
 		return false;
+	for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+		value_set(step->arena, seen, maps[i], value_map(step->arena));
+	struct value *wanted = value_get(seen, "wanted");
 	const char *name = lookup_field(&heroku, "app");
 	if (!lookup_app_needed(&heroku, name, &app, err) ||
 	    (app && !config_read_owned(&heroku, name, owned, err)) ||
-	    !want_copies(&heroku, owned, wanted, skipped, err))
+	    !want_copies(&heroku, owned, wanted, value_get(seen, "skipped"), err))
 		return false;
 	want_set(&heroku, wanted);
-	if (app && (!read_now(&heroku, wanted, now, err) ||
-	            !read_holders(&heroku, wanted, owned, holders, err)))
+	if (app && (!owned_read_holders(&heroku, wanted, value_get(seen, "holders"), err) ||
+	            !read_now(&heroku, owned, seen, err) ||
+	            !config_read_behind(&heroku, wanted, &behind, err)))
 		return false;
-	value_set(step->arena, seen, "now", now);
-	value_set(step->arena, seen, "wanted", wanted);
-	value_set(step->arena, seen, "skipped", skipped);
-	value_set(step->arena, seen, "holders", holders);
+	if (behind)
+		value_set_text(step->arena, seen, "behind", behind);
+	return true;
+}
+
+static const char *describe_left(struct step *step, const struct value *holder)
+{
+	const struct value *left = value_get(holder, "left");
+	const char *text = "";
+
+	for (const struct value *one = left ? left->as.items.first : NULL; one; one = one->next)
+		text = arena_printf(step->arena, "%s%s%s", text,
+		                    text[0] ? ", " : "; still leading there: ", value_reveal(one));
+	return text;
+}
+
+/* A key leaves its attachment: that, and what goes with it. */
+static bool plan_taking(struct step *step, const struct value *holder, const struct value *wanted,
+                        const struct value *is, struct changes *changes, struct error *err)
+{
+	const char *name = value_get_text(holder, "attachment", "");
+	const char *addon = value_get_text(holder, "addon", "");
+	const struct value *others = value_get(holder, "others");
+
+	if (!value_get_bool(step->with, "replace_attachments", false))
+		return fail(err, ERROR_REFUSED,
+		            "%s belongs to the attachment %s of add-on %s; write "
+		            "`replace_attachments: true` to take it away from there",
+		            wanted->key, name, addon);
+	const char *last = value_get_bool(holder, "last", false)
+	                           ? arena_printf(step->arena,
+	                                          "; by then %s must have another name here", addon)
+	                           : "";
+	changes_add(changes, wanted->key, is, wanted,
+	            arena_printf(step->arena, "taken from attachment %s (add-on %s), set%s%s", name,
+	                         addon, last, describe_left(step, holder)));
+	for (const struct value *one = others ? others->as.items.first : NULL; one; one = one->next)
+		changes_add(changes, value_reveal(one), value_text(step->arena, "(hidden)"), NULL,
+		            arena_printf(step->arena, "goes with attachment %s", name));
 	return true;
 }
 
@@ -203,147 +199,26 @@ static bool plan(struct step *step, const struct value *seen, struct changes *ch
                  struct error *err)
 {
 	const struct value *now = value_get(seen, "now"), *wanted = value_get(seen, "wanted");
+	const struct value *behind = value_get(seen, "behind");
 	bool replace = value_get_bool(step->with, "replace_attachments", false);
 
 	for (const struct value *one = wanted->as.items.first; one; one = one->next) {
 		const struct value *is = value_get(now, one->key);
 		const struct value *holder = value_get(value_get(seen, "holders"), one->key);
+		const char *why = value_get_text(value_get(seen, "refused"), one->key, NULL);
+		if (replace && why)
+			return fail(err, ERROR_REFUSED,
+			            "the value for %s %s: this would lead back to where it leaves",
+			            one->key, why);
 		if (value_equal(is, one))
 			continue;
-		if (holder && !replace)
-			return fail(err, ERROR_REFUSED,
-			            "%s belongs to the attachment %s of add-on %s; write "
-			            "`replace_attachments: true` to take it away from there",
-			            one->key, value_get_text(holder, "attachment", ""),
-			            value_get_text(holder, "addon", ""));
-		changes_add(changes, one->key, is, one, holder ? "taken from its add-on" : NULL);
-	}
-	return true;
-}
-
-/* ---- Acting ---- */
-
-static bool attach(struct heroku *heroku, const char *addon, const char *name, struct error *err)
-{
-	struct value *body = value_map(heroku->arena), *attachments;
-	const char *app = lookup_field(heroku, "app");
-
-	value_set_text(heroku->arena, body, "addon", addon);
-	value_set_text(heroku->arena, body, "app", app);
-	value_set_text(heroku->arena, body, "confirm", app);
-	value_set_text(heroku->arena, body, "name", name);
-	enum heroku_outcome outcome =
-		heroku_write(heroku, "POST", "/addon-attachments", body, NULL, err);
-	if (outcome != HEROKU_UNSURE)
-		return outcome == HEROKU_DONE;
-	struct error unsure = *err;
-	if (!lookup_attachments(heroku, app, &attachments, err))
-		return false;
-	const struct value *found = lookup_item(attachments, "name", name);
-	const char *held = heroku_text_or_null(found, "addon.name");
-	*err = unsure;
-	return held && strcmp(held, addon) == 0;
-}
-
-/* The last attachment on an app cannot go: the add-on gets a spare one first. */
-static bool detach(struct heroku *heroku, const char *key, struct error *err)
-{
-	struct value *list, *owned = value_map(heroku->arena);
-	const char *app = lookup_field(heroku, "app");
-	bool spare = false;
-
-	if (!config_read_owned(heroku, app, owned, err) ||
-	    !lookup_attachments(heroku, app, &list, err))
-		return false;
-	const struct value *held = lookup_item(list, "name", value_get_text(owned, key, NULL));
-	if (!held)
-		return true;
-	const char *addon = heroku_text(held, "addon.name", err);
-	const char *id = addon ? heroku_text(held, "id", err) : NULL;
-	if (!id)
-		return false;
-	for (const struct value *one = list->as.items.first; one; one = one->next) {
-		const char *other = heroku_text_or_null(one, "addon.name");
-		spare = spare || (one != held && other && strcmp(other, addon) == 0);
-	}
-	if (!spare &&
-	    !attach(heroku, addon,
-	            arena_printf(heroku->arena, "SPARE_%s", heroku_text_or_null(held, "name")),
-	            err))
-		return false;
-	return heroku_delete(heroku, heroku_path(heroku, "/addon-attachments/%s", id), err);
-}
-
-static bool patch(struct heroku *heroku, const struct value *body, struct error *err)
-{
-	const char *app = lookup_field(heroku, "app");
-
-	if (body->as.items.count == 0)
-		return true;
-	return heroku_must(heroku, "PATCH", heroku_path(heroku, "/apps/%s/config-vars", app), body,
-	                   NULL, err) &&
-	       lookup_wait_release(heroku, app, NULL, err);
-}
-
-/* What was left out because of its value, not because of its key, is for people to know. */
-static void tell_skipped(struct step *step)
-{
-	const struct value *skipped = value_get(step->before, "skipped");
-
-	for (const struct value *one = skipped ? skipped->as.items.first : NULL; one;
-	     one = one->next)
-		if (strstr(one->as.text, "of the source"))
-			step_note(step, "%s is not copied: it %s", one->key, one->as.text);
-}
-
-static bool apply(struct step *step, const struct changes *changes, struct error *err)
-{
-	struct heroku heroku;
-	struct value *body = value_map(step->arena);
-
-	if (!heroku_open(&heroku, step, err))
-		return false;
-	tell_skipped(step);
-	for (const struct change *change = changes->first; change; change = change->next) {
-		if (change->note && !detach(&heroku, change->path, err))
+		if (!holder)
+			changes_add(changes, one->key, is, one, NULL);
+		else if (!plan_taking(step, holder, one, is, changes, err))
 			return false;
-		value_set(step->arena, body, change->path, value_copy(step->arena, change->to));
 	}
-	return patch(&heroku, body, err);
-}
-
-static bool revert(struct step *step, const struct value *before, struct error *err)
-{
-	struct heroku heroku;
-	struct value *body = value_map(step->arena), *app;
-	const struct value *now = value_get(before, "now"), *wanted = value_get(before, "wanted");
-	const struct value *holders = value_get(before, "holders");
-
-	if (!heroku_open(&heroku, step, err) ||
-	    !lookup_app(&heroku, lookup_field(&heroku, "app"), &app, err))
-		return false;
-	if (!app)
-		return true;
-	struct value *owned = value_map(step->arena);
-	if (!config_read_owned(&heroku, lookup_field(&heroku, "app"), owned, err))
-		return false;
-	for (const struct value *one = wanted ? wanted->as.items.first : NULL; one;
-	     one = one->next) {
-		const struct value *old = value_get(now, one->key);
-		if (value_get(owned, one->key))
-			continue;
-		value_set(step->arena, body, one->key,
-		          old && !value_get(holders, one->key) ? value_copy(step->arena, old)
-		                                               : value_null(step->arena));
-	}
-	if (!patch(&heroku, body, err))
-		return false;
-	for (const struct value *one = holders ? holders->as.items.first : NULL; one;
-	     one = one->next)
-		if (!value_get(owned, one->key) &&
-		    !attach(&heroku, value_get_text(one, "addon", ""),
-		            value_get_text(one, "attachment", ""), err))
-			return false;
+	if (behind && changes->count == 0)
+		changes_add(changes, "(dynos)", behind, NULL, "until dynos run with what is set");
 	return true;
 }
 
@@ -357,6 +232,6 @@ const struct step_module heroku_config = {
 	.check = check,
 	.observe = observe,
 	.plan = plan,
-	.apply = apply,
-	.revert = revert,
+	.apply = config_apply,
+	.revert = config_revert,
 };

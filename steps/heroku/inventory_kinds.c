@@ -134,7 +134,8 @@ static bool take_config(struct inventory *inventory, struct error *err)
 		const struct value *same = value_get(there, var->key);
 		if (value_get(owned, var->key) || !value_reveal(var))
 			continue;
-		const char *why = config_points_at_owned(heroku, vars, owned, value_reveal(var));
+		const char *why = config_points_at_owned(heroku, vars, owned, "the source",
+		                                         value_reveal(var));
 		if (same)
 			inventory_enter(inventory, "config", var->key, inventory_copied,
 			                value_equal(same, var) ? NULL : inventory_other_value);

@@ -6,6 +6,7 @@
 
 #define PAUSE_FIRST_MS 200
 #define PAUSE_MOST_MS 5000
+#define RELEASES_READ 20
 #define UNKNOWN_POLLS 20 /* the Data API answers 404 for the first seconds of a database */
 
 /* ---- Apps ---- */
@@ -244,6 +245,30 @@ bool lookup_wait_release(struct heroku *heroku, const char *app, const char *id,
 		if (!lookup_pause(heroku, poll, err))
 			return false;
 	}
+}
+
+bool lookup_open_release(struct heroku *heroku, const char *app,
+                         bool (*is_ours)(const struct value *release, const void *context),
+                         const void *context, const struct value **open, struct error *err)
+{
+	struct value *list;
+
+	*open = NULL;
+	if (!heroku_newest(heroku, heroku_path(heroku, "/apps/%s/releases", app), RELEASES_READ,
+	                   &list, err))
+		return false;
+	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
+		const char *status = heroku_text(one, "status", err);
+		if (!status)
+			return false;
+		if (strcmp(status, "succeeded") == 0)
+			return true;
+		if (!is_ours(one, context))
+			continue;
+		*open = one;
+		return true;
+	}
+	return true;
 }
 
 char *lookup_addon_name(struct heroku *heroku, const char *app, const char *suffix)

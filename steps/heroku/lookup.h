@@ -54,6 +54,12 @@ bool lookup_wait_database(struct heroku *heroku, const char *addon_id, struct va
  */
 bool lookup_wait_release(struct heroku *heroku, const char *app, const char *id, struct error *err);
 
+/* The newest release for which is_ours is true while it is not in force: pending or failed, and no
+ * newer one succeeded, which would have what it has. *open NULL when all is well. */
+bool lookup_open_release(struct heroku *heroku, const char *app,
+                         bool (*is_ours)(const struct value *release, const void *context),
+                         const void *context, const struct value **open, struct error *err);
+
 /* Sleeps before poll number n (0, 1, ...): short at first, 5 s later. */
 bool lookup_pause(struct heroku *heroku, int poll, struct error *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What conditions can measure at Heroku: how far a follower is behind, whether a copy has all rows,
  * whether all dynos are up, whether a database takes writes. */
+#include "steps/heroku/dynos.h"
 #include "steps/heroku/inventory.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
@@ -9,8 +10,6 @@
 
 #include <ctype.h>
 #include <string.h>
-
-#define DYNOS_MOST 1000000000
 
 static bool find_addon(struct heroku *heroku, const struct value *of, struct value **addon,
                        struct error *err)
@@ -126,41 +125,27 @@ static bool measure_rows(struct step *step, const struct value *of, struct readi
 	return true;
 }
 
-/* What a server says may be more than can be added up. */
-static int64_t quantity_of(const struct value *process)
-{
-	int64_t quantity = value_get_number(process, "quantity", 0);
-
-	return quantity < 0 ? 0 : quantity > DYNOS_MOST ? DYNOS_MOST : quantity;
-}
-
 static bool measure_dynos(struct step *step, const struct value *of, struct reading *reading,
                           struct error *err)
 {
 	struct heroku heroku;
-	struct value *formation, *dynos;
-	int64_t wanted = 0, up = 0;
+	struct dynos dynos;
 	const char *app = of && of->kind == VALUE_TEXT ? of->as.text : NULL;
 
 	if (!app)
 		return fail(err, ERROR_PLAN, "`of` must be the name of an app");
-	if (!heroku_open(&heroku, step, err) ||
-	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/formation", app), &formation,
-	                 err) ||
-	    !heroku_list(&heroku, heroku_path(&heroku, "/apps/%s/dynos", app), &dynos, err))
+	if (!heroku_open(&heroku, step, err) || !dynos_count(&heroku, app, &dynos, err))
 		return false;
-	for (const struct value *one = formation ? formation->as.items.first : NULL; one;
-	     one = one->next)
-		wanted += quantity_of(one);
-	for (const struct value *one = dynos ? dynos->as.items.first : NULL; one; one = one->next)
-		up += lookup_item(formation, "type", value_get_text(one, "type", "")) &&
-		      strcmp(value_get_text(one, "state", ""), "up") == 0;
 	/* Before the first release there is no process type: nothing is up, and nothing could be.
 	 */
-	bool any = formation && formation->as.items.count > 0;
-	char *text = arena_printf(step->arena, "%lld of %lld%s", (long long)up, (long long)wanted,
-	                          any ? "" : ", without any process type");
-	reading->value = value_text(step->arena, any && up >= wanted ? "all" : text);
+	bool all = dynos.any && dynos.up >= dynos.wanted && dynos.older == 0;
+	const char *note = !dynos.any        ? ", without any process type"
+	                   : dynos.pending   ? ", a release is pending"
+	                   : dynos.older > 0 ? ", some of an older release"
+	                                     : "";
+	char *text = arena_printf(step->arena, "%lld of %lld%s", (long long)dynos.up,
+	                          (long long)dynos.wanted, note);
+	reading->value = value_text(step->arena, all && !dynos.pending ? "all" : text);
 	reading->text = text;
 	return true;
 }
@@ -205,7 +190,9 @@ const struct metric heroku_metrics[] = {
 		.type = METRIC_TEXT,
 		.unit = "",
 		.of = OF_TEXT,
-		.text = "\"all\" when every dyno of the formation is up, also of one scaled to 0, "
+		.text = "\"all\" when every dyno of the formation is up with the newest release, "
+			"also of one "
+			"scaled to 0, "
 			"else \"N of M\"; of: an app.",
 		.measure = measure_dynos,
 	},

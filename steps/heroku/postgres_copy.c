@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* heroku.postgres.copy: a copy of the data of another app's database, in a new one or in one that
  * is emptied for it. */
-#include "engine/base/text.h"
 #include "steps/heroku/lookup.h"
 #include "steps/heroku/modules.h"
+#include "steps/heroku/transfer.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#define LOG_TAIL 5 /* messages of a transfer's log that are told when it failed */
 
 static const struct field fields[] = {
 	{"from_app", FIELD_APP, FIELD_REQUIRED | FIELD_EXISTS, NULL, NULL,
@@ -44,39 +41,18 @@ static const char *target_name(struct heroku *heroku)
 	return lookup_addon_name(heroku, lookup_field(heroku, "app"), "");
 }
 
-/* The published schema has numbers of transfers as text; a number is understood as well. */
-static int64_t number_of(const struct value *transfer)
+static bool is_into(const struct value *transfer, const void *name)
 {
-	const char *text = heroku_text_or_null(transfer, "num");
+	const char *to = heroku_text_or_null(transfer, "to_name");
 
-	return text ? strtoll(text, NULL, 10) : value_get_number(transfer, "num", 0);
+	return to && strcmp(to, name) == 0;
 }
 
 /* The newest transfer into our add-on; NULL. Its name is ours alone. */
 static bool find_transfer(struct heroku *heroku, const char *name, const struct value **transfer,
                           struct error *err)
 {
-	struct value *list;
-	const char *path =
-		heroku_path(heroku, "/client/v11/apps/%s/transfers", lookup_field(heroku, "app"));
-
-	*transfer = NULL;
-	if (!heroku_data_get(heroku, path, &list, err))
-		return false;
-	if (list && list->kind != VALUE_LIST)
-		return fail(err, ERROR_FAILED, "the list of transfers is no list");
-	int64_t newest = -1;
-	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
-		const char *to = heroku_text_or_null(one, "to_name");
-		int64_t number = number_of(one);
-		if (!to || strcmp(to, name) != 0)
-			continue;
-		if (number >= newest) {
-			*transfer = one;
-			newest = number;
-		}
-	}
-	return true;
+	return transfer_find(heroku, is_into, name, transfer, err);
 }
 
 /* The newest transfer that was there before this run of the step; those after it are ours. Of a
@@ -91,21 +67,9 @@ static bool find_ours(struct heroku *heroku, const char *name, const struct valu
 {
 	if (!find_transfer(heroku, name, transfer, err))
 		return false;
-	if (*transfer && number_of(*transfer) <= last_foreign(heroku->step))
+	if (*transfer && transfer_number(*transfer) <= last_foreign(heroku->step))
 		*transfer = NULL;
 	return true;
-}
-
-static bool is_finished(const struct value *transfer)
-{
-	return heroku_text_or_null(transfer, "finished_at") ||
-	       heroku_text_or_null(transfer, "canceled_at");
-}
-
-static bool is_good(const struct value *transfer)
-{
-	return is_finished(transfer) && value_get_bool(transfer, "succeeded", false) &&
-	       value_get_number(transfer, "warnings", 0) == 0;
 }
 
 /* How old its data is nobody knows: taken for a fresh copy, it could lose what was written since.
@@ -169,10 +133,10 @@ static bool observe(struct step *step, struct value *seen, struct error *err)
 		return refuse_foreign(name, transfer, err);
 	/* How old the data of an earlier copy is nobody knows: before this run they do not count.
 	 */
-	int64_t newest = transfer ? number_of(transfer) : -1;
+	int64_t newest = transfer ? transfer_number(transfer) : -1;
 	bool ours = !into || (step->before && newest > last_foreign(step));
 	value_set_bool(step->arena, seen, "exists", addon != NULL);
-	value_set_bool(step->arena, seen, "copied", ours && transfer && is_good(transfer));
+	value_set_bool(step->arena, seen, "copied", ours && transfer && transfer_is_good(transfer));
 	if (into)
 		value_set_number(step->arena, seen, "last", newest);
 	return !name || set_outputs(&heroku, name, err);
@@ -225,7 +189,7 @@ static bool start(struct heroku *heroku, const struct value *addon, const struct
 	struct value *source, *body = value_map(heroku->arena);
 	const char *from = lookup_field(heroku, "from_app"), *id = heroku_text(addon, "id", err);
 	const char *name = heroku_text_or_null(addon, "name");
-	int64_t last = *transfer ? number_of(*transfer) : last_foreign(heroku->step);
+	int64_t last = *transfer ? transfer_number(*transfer) : last_foreign(heroku->step);
 
 	if (!id || !lookup_primary(heroku, from, &source, err))
 		return false;
@@ -251,78 +215,10 @@ static bool start(struct heroku *heroku, const struct value *addon, const struct
 	struct error unsure = *err;
 	if (!find_transfer(heroku, name, transfer, err))
 		return false;
-	if (*transfer && number_of(*transfer) > last)
+	if (*transfer && transfer_number(*transfer) > last)
 		return true;
 	return outcome == HEROKU_DONE ? fail(err, ERROR_RETRY, "the transfer is not listed yet")
 	                              : fail(err, unsure.kind, "%s", unsure.text);
-}
-
-/* ---- How a transfer ended ---- */
-
-/* What its log says last, for people; passwords of connection URLs are left out. */
-static bool read_log_tail(struct heroku *heroku, const struct value *transfer, struct text *tail,
-                          struct error *err)
-{
-	const char *uuid = heroku_text(transfer, "uuid", err);
-	struct value *whole;
-	size_t left = 0;
-
-	if (!uuid ||
-	    !heroku_data_get(heroku,
-	                     heroku_path(heroku, "/client/v11/apps/%s/transfers/%s?verbose=true",
-	                                 lookup_field(heroku, "app"), uuid),
-	                     &whole, err))
-		return false;
-	const struct value *logs = value_get(whole, "logs");
-	if (!logs || logs->kind != VALUE_LIST)
-		return true;
-	size_t skip = logs->as.items.count > LOG_TAIL ? logs->as.items.count - LOG_TAIL : 0;
-	for (const struct value *one = logs->as.items.first; one; one = one->next) {
-		if (left++ < skip)
-			continue;
-		text_format(tail, "%s%s", tail->length ? " | " : "",
-		            lookup_without_passwords(heroku->arena,
-		                                     value_get_text(one, "message", "")));
-	}
-	return true;
-}
-
-/* Names the transfer, so that a later try knows that this one was told. */
-static bool judge(struct heroku *heroku, const struct value *transfer, struct error *err)
-{
-	int64_t warnings = value_get_number(transfer, "warnings", 0);
-	bool succeeded = value_get_bool(transfer, "succeeded", false);
-	bool cancelled = heroku_text_or_null(transfer, "canceled_at") != NULL;
-	struct text tail = {0};
-
-	if (is_good(transfer))
-		return true;
-	if (!read_log_tail(heroku, transfer, &tail, err)) {
-		text_free(&tail);
-		return fail_while(err, "read the log of transfer %s",
-		                  value_get_text(transfer, "uuid", "?"));
-	}
-	const char *what =
-		cancelled   ? "was cancelled"
-		: succeeded ? arena_printf(
-				      heroku->arena,
-				      "finished with %lld warnings: rows or objects may be missing",
-				      (long long)warnings)
-			    : "failed";
-	fail(err, succeeded || cancelled ? ERROR_FAILED : ERROR_RETRY,
-	     "transfer %lld (%s) %s; its log ends: %.2000s", (long long)number_of(transfer),
-	     value_get_text(transfer, "uuid", "?"), what,
-	     tail.length ? text_string(&tail) : "(it is empty)");
-	text_free(&tail);
-	return false;
-}
-
-/* Nobody heard yet how it ended: a new one is started only by a try after that. */
-static bool was_told(const struct step *step, const struct value *transfer)
-{
-	const char *uuid = heroku_text_or_null(transfer, "uuid");
-
-	return uuid && step->last_error && strstr(step->last_error, uuid);
 }
 
 /* The one that is to be waited for: one that runs, or a new one. */
@@ -333,10 +229,11 @@ static bool find_or_start(struct heroku *heroku, const struct value *addon,
 
 	if (!name || !find_ours(heroku, name, transfer, err))
 		return false;
-	if (*transfer && !is_finished(*transfer))
+	if (*transfer && !transfer_is_finished(*transfer))
 		return true;
-	if (*transfer && (is_good(*transfer) || !was_told(heroku->step, *transfer)))
-		return judge(heroku, *transfer, err);
+	if (*transfer &&
+	    (transfer_is_good(*transfer) || !transfer_was_told(heroku->step, *transfer)))
+		return transfer_judge(heroku, *transfer, err);
 	return start(heroku, addon, transfer, err) || fail_while(err, "start the copy");
 }
 
@@ -359,8 +256,8 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 	    !find_or_start(&heroku, addon, &transfer, err))
 		return false;
 	for (int poll = 0;; poll++) {
-		if (transfer && is_finished(transfer))
-			return judge(&heroku, transfer, err);
+		if (transfer && transfer_is_finished(transfer))
+			return transfer_judge(&heroku, transfer, err);
 		step_progress(step, "copied %lld bytes",
 		              (long long)value_get_number(transfer, "processed_bytes", 0));
 		if (!lookup_pause(&heroku, poll, err) ||

@@ -10,7 +10,6 @@
 #define PRIMARY "DATABASE"
 #define POOL "DATABASE_CONNECTION_POOL"
 #define POOL_NAMESPACE "connection-pooling:default" /* as `heroku pg:promote` attaches it */
-#define RELEASES_READ 20
 
 static const struct field fields[] = {
 	{"app", FIELD_APP, FIELD_REQUIRED, NULL, NULL, "The app."},
@@ -23,39 +22,20 @@ static const struct field fields[] = {
 
 /* ---- The release that a change of DATABASE makes ---- */
 
-static bool is_attach(const struct value *release)
+static bool is_attach(const struct value *release, const void *context)
 {
 	static const char wanted[] = "Attach " PRIMARY;
 	const char *text = value_get_text(release, "description", "");
 
+	(void)context;
 	/* Not "Attach DATABASE_CONNECTION_POOL". */
 	return strncmp(text, wanted, sizeof wanted - 1) == 0 &&
 	       (text[sizeof wanted - 1] == '\0' || text[sizeof wanted - 1] == ' ');
 }
 
-/* The release that attached DATABASE while it is not in force: pending or failed, and no newer one
- * succeeded, which would have what it has. NULL when all is well. */
 static bool find_open_release(struct heroku *heroku, const struct value **open, struct error *err)
 {
-	struct value *list;
-	const char *app = lookup_field(heroku, "app");
-
-	*open = NULL;
-	if (!heroku_newest(heroku, heroku_path(heroku, "/apps/%s/releases", app), RELEASES_READ,
-	                   &list, err))
-		return false;
-	for (const struct value *one = list ? list->as.items.first : NULL; one; one = one->next) {
-		const char *status = heroku_text(one, "status", err);
-		if (!status)
-			return false;
-		if (strcmp(status, "succeeded") == 0)
-			return true;
-		if (!is_attach(one))
-			continue;
-		*open = one;
-		return true;
-	}
-	return true;
+	return lookup_open_release(heroku, lookup_field(heroku, "app"), is_attach, NULL, open, err);
 }
 
 /* Its release phase may refuse it; what belongs together is attached before that is asked. */

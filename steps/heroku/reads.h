@@ -40,8 +40,9 @@ bool release_is_image(const struct value *app);
 bool config_read_owned(struct heroku *heroku, const char *app, struct value *owned,
                        struct error *err);
 
-/* How a text betrays the value of an owned var; NULL when it does not. */
+/* How a text betrays the value of an owned var ("points at the same place as KEY of WHOSE"); NULL
+ * when it does not. */
 const char *config_points_at_owned(struct heroku *heroku, const struct value *vars,
-                                   const struct value *owned, const char *text);
+                                   const struct value *owned, const char *whose, const char *text);
 
 #endif

@@ -157,7 +157,7 @@ TABLE = {
                             seed=one(slug=CODE, formation={"web": 2, "worker": 1})),
     "heroku.domain": Row("  it: {uses: heroku.domain, with: {domain: move.example.com, from: OLD, to: NEW}}\n",
                          seed=two({"domains": ["move.example.com"]})),
-    "heroku.attachment": Row("  it: {uses: heroku.attachment, with: {app: NEW, addon: OLD-redis, name: SHARED, replace: true,"
+    "heroku.attachment": Row("  it: {uses: heroku.attachment, with: {app: NEW, addon: OLD-redis, as: SHARED, replace: true,"
                              " namespace: \"credential:reports\"}}\n",
                              seed=lends, prepare=name_is_taken),
     "heroku.restart": Row("  it: {uses: heroku.restart, with: {app: OLD}}\n",

@@ -79,8 +79,18 @@ TIDY = HEAD + """\
 
 # Away from Heroku's own database: its attachment gives the name up.
 LEAVE = HEAD + """\
-  leave: {uses: heroku.config, with: {app: targetapp, replace_attachments: true,
+  keep-name: {uses: heroku.attachment, with: {app: targetapp, of: DATABASE, as: OLD_DATABASE}}
+  close: {uses: heroku.maintenance, needs: [keep-name], with: {app: targetapp, enabled: true}}
+  leave: {uses: heroku.config, needs: [close], with: {app: targetapp, replace_attachments: true,
           set: {DATABASE_URL: "postgres://u:p@db.example.com/elsewhere"}}}
+  open: {uses: heroku.maintenance, needs: [leave], with: {app: targetapp, enabled: false},
+         postconditions: [{check: heroku.dynos_up, of: targetapp, equals: all, within: 1m}]}
+"""
+
+# What it leaves, once there is no way back.
+FORGET = LEAVE + """\
+  forget: {uses: heroku.addon.destroyed, needs: [open], irreversible: It is gone.,
+           with: {app: targetapp, attachment: OLD_DATABASE, backup_first: true}}
 """
 
 TEAM = HEAD + """\
@@ -89,7 +99,7 @@ TEAM = HEAD + """\
 """
 
 MORE = HEAD + """\
-  attach: {uses: heroku.attachment, with: {app: targetapp, addon: shared-logs, name: MORE_LOGS}}
+  attach: {uses: heroku.attachment, with: {app: targetapp, addon: shared-logs, as: MORE_LOGS}}
   migrate: {uses: heroku.run, needs: [attach], with: {app: targetapp, command: rake db:migrate, size: standard-2x,
             undo: rake db:rollback, env: {TOKEN: "${secrets.token}"}, time_to_live: 10m}}
   restart: {uses: heroku.restart, needs: [migrate], with: {app: targetapp}}
@@ -155,13 +165,14 @@ def carry_out(recorder, api):
     move.run(0, "diff", "--detailed-exitcode")
     move.run(0, "rollback", "--yes", "--to", "create")
     move.run(0, "apply", "--yes")
-    for name, text, first in (("leave", LEAVE, "leave"), ("team", TEAM, "create"), ("more", MORE, "attach")):
+    for name, text, first in (("leave", LEAVE, "keep-name"), ("team", TEAM, "create"), ("more", MORE, "attach")):
         reversible = Plan(name, text, recorder)
         reversible.run(0, "apply", "--yes")
         reversible.run(0, "rollback", "--yes", "--to", first)
     said = Plan("flaky", FLAKY, recorder).run(1, "apply", "--yes")
     check("the release phase of v2 of flakycopy failed" in said, f"why the release failed is not said\n{said}")
     Plan("tidy", TIDY, recorder).run(0, "apply", "--yes")
+    Plan("forget", FORGET, recorder).run(0, "apply", "--yes")
 
 
 def routes():

@@ -351,6 +351,33 @@ def attachments(api):
     api.call("DELETE", f"/addon-attachments/{shared['id']}")
 
 
+def a_name_given_up(api):
+    """An app sets a config var that an attachment owned: not before that is gone, and each step restarts the dynos."""
+    api.call("POST", "/addon-attachments", {"addon": "phase-db", "app": "twoapp", "name": "LENT"}, 201)
+    held = api.call("GET", "/apps/twoapp/addon-attachments/LENT")
+    api.call("PATCH", "/apps/twoapp/formation", {"updates": [{"type": "web", "quantity": 1}]})
+    dynos = []
+
+    def dyno():
+        one = next(each for each in api.call("GET", "/apps/twoapp/dynos") if each["type"] == "web")
+        newest = max(each["version"] for each in api.call("GET", "/apps/twoapp/releases"))
+        check(one["release"]["version"] == newest and one["id"] not in dynos, f"an old dyno: {one}")
+        dynos.append(one["id"])
+    dyno()
+    api.refused(422, "invalid_params", "PATCH", "/apps/twoapp/config-vars", {"LENT_URL": "postgres://other/db"})
+    api.call("DELETE", f"/addon-attachments/{held['id']}")
+    dyno()
+    check("LENT_URL" not in api.call("GET", "/apps/twoapp/config-vars"), "the config var is still there")
+    api.call("PATCH", "/apps/twoapp/config-vars", {"LENT_URL": "postgres://other/db"})
+    dyno()
+    again = {"addon": "phase-db", "app": "twoapp", "name": "LENT", "confirm": "twoapp"}
+    api.refused(422, "invalid_params", "POST", "/addon-attachments", again)
+    api.call("PATCH", "/apps/twoapp/config-vars", {"LENT_URL": None})
+    made = api.call("POST", "/addon-attachments", again, 201)
+    check(made["id"] != held["id"], "it is the old attachment")
+    api.call("DELETE", f"/addon-attachments/{made['id']}")
+
+
 def write_rows(api, app, count):
     for _ in range(count):
         web = urllib.parse.urlsplit(api.call("GET", f"/apps/{app}")["web_url"])
@@ -462,7 +489,7 @@ def domains(api):
 def all_of_it(api):
     api.control("POST", "/_sim/seed", SEED)
     parts = [account_and_catalogue, protocol, pages, faults, apps_and_teams, settings, config_and_releases,
-             release_phases, formation_and_dynos, one_off_dynos, addons, promotion, attachments, followers, transfers,
+             release_phases, formation_and_dynos, one_off_dynos, addons, promotion, attachments, a_name_given_up, followers, transfers,
              carried.webhooks, carried.schedules_and_credentials, domains, *clients.PARTS]
     for part in parts:
         part(api)

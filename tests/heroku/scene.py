@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -125,13 +126,28 @@ class Scene(Sandbox):
         return self.run(wanted, "rollback", "--yes", "--to", "it")
 
     def begin(self, *arguments):
-        """A plan that runs on."""
+        """A plan that runs on, in a process group of its own."""
         return subprocess.Popen([self.plan, *arguments, self.file], stdin=subprocess.DEVNULL, env=self.environment(),
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def forget(self):
         """The journal is lost."""
         shutil.rmtree(os.path.join(self.directory, ".plan"), ignore_errors=True)
+
+
+def group_is_gone(group):
+    try:
+        os.killpg(group, 0)
+        return False
+    except ProcessLookupError:
+        return True
+
+
+def kill(process):
+    """It and all it has started, as `begin` began it."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+    wait_until(lambda: group_is_gone(process.pid), "all of its processes are gone")
 
 
 def says(output, *texts):

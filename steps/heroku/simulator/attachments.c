@@ -181,6 +181,18 @@ static bool make_room(struct call *call, json_t *app, const json_t *addon, const
 	return detach(call, app, old);
 }
 
+/* Heroku's own words are not known; that a var of the app is never lost by this is our choice. */
+static bool is_free(struct call *call, const json_t *app, const char *name)
+{
+	char var[128];
+
+	snprintf(var, sizeof var, "%s_URL", name);
+	if (!json_object_get(json_object_get(app, "_config"), var))
+		return true;
+	refuse(call, 422, "invalid_params", "Config var %s exists already", var);
+	return false;
+}
+
 static void create(struct call *call)
 {
 	json_t *app = world_find(call->world, "apps", identity(json_object_get(call->body, "app")));
@@ -196,7 +208,7 @@ static void create(struct call *call)
 	attachment_name(call->world, app, text_of(addon, "addon_service.name"), made, sizeof made);
 	if (!*name)
 		name = made;
-	if (!make_room(call, app, addon, name))
+	if (!is_free(call, app, name) || !make_room(call, app, addon, name))
 		return;
 	json_t *attachment = attachment_make(call->world, addon, app, name);
 	if (*text_of(call->body, "namespace"))

@@ -8,13 +8,21 @@
 
 json_t *attachment_vars(struct world *world, const json_t *attachment)
 {
-	json_t *vars = json_object(),
+	json_t *vars = json_object(), *more,
 	       *addon = world_find(world, "addons", text_of(attachment, "addon.id"));
 	char name[160];
+	size_t i;
 
+	if (!*text_of(addon, "_url"))
+		return vars;
 	snprintf(name, sizeof name, "%s_URL", text_of(attachment, "name"));
-	if (*text_of(addon, "_url"))
+	json_object_set(vars, name, json_object_get(addon, "_url"));
+	json_array_foreach(json_object_get(addon, "_more_vars"), i, more)
+	{
+		snprintf(name, sizeof name, "%s_%s", text_of(attachment, "name"),
+		         json_string_value(more));
 		json_object_set(vars, name, json_object_get(addon, "_url"));
+	}
 	return vars;
 }
 

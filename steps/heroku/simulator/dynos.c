@@ -9,28 +9,31 @@
 
 enum { START_MS = 200 };
 
-int64_t formation_quantity(struct world *world, const json_t *app, const char *type)
-{
-	return json_integer_value(
-		json_object_get(world_find_of(world, "formation", app, type), "quantity"));
-}
-
 json_t *dyno_make(struct world *world, const json_t *app, const char *type, int number,
                   const char *command)
 {
-	const json_t *release = release_current(world, app);
 	json_int_t up_ms = clock_real_ms() + START_MS;
 	char name[160];
 
 	snprintf(name, sizeof name, "%s.%d", type, number);
-	return world_add(
-		world, "dynos",
-		json_pack("{s:n, s:s, s:o, s:o, s:s, s:{s:O, s:O}, s:o, s:s, s:s, s:s, s:o, s:I}",
-	                  "attach_url", "command", command, "created_at", new_time(), "id",
-	                  new_id(), "name", name, "release", "id", json_object_get(release, "id"),
-	                  "version", json_object_get(release, "version"), "app", reference_to(app),
-	                  "size", "standard-1X", "state", "starting", "type", type, "updated_at",
-	                  new_time(), "_up_at", up_ms));
+	return world_add(world, "dynos",
+	                 json_pack("{s:n, s:s, s:o, s:o, s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:I}",
+	                           "attach_url", "command", command, "created_at", new_time(), "id",
+	                           new_id(), "name", name, "release",
+	                           release_reference(release_current(world, app)), "app",
+	                           reference_to(app), "size", "standard-1X", "state", "starting",
+	                           "type", type, "updated_at", new_time(), "_up_at", up_ms));
+}
+
+const json_t *dyno_of(struct world *world, const json_t *app, const char *type)
+{
+	json_t *dyno;
+	size_t i;
+
+	json_array_foreach(world_list(world, "dynos"), i,
+	                   dyno) if (world_is_of(dyno, app) &&
+	                             strcmp(text_of(dyno, "type"), type) == 0) return dyno;
+	return NULL;
 }
 
 static void fit_dynos(struct world *world, const json_t *app, const json_t *formation)
@@ -212,10 +215,11 @@ static void show_dyno(struct call *call)
 		refuse(call, 404, "not_found", "Couldn't find that dyno.");
 }
 
-/* As a new dyno under the old name. */
-static void restart(json_t *dyno)
+/* As a new dyno under the old name, with what is released now. */
+static void restart(struct world *world, const json_t *app, json_t *dyno)
 {
 	json_object_set_new(dyno, "id", new_id());
+	json_object_set_new(dyno, "release", release_reference(release_current(world, app)));
 	json_object_set_new(dyno, "created_at", new_time());
 	json_object_set_new(dyno, "state", json_string("starting"));
 	json_object_set_new(dyno, "_up_at", json_integer(clock_real_ms() + START_MS));
@@ -230,7 +234,20 @@ static void restart_each(struct world *world, const json_t *app, const char *typ
 	json_array_foreach(world_list(world, "dynos"), i,
 	                   dyno) if (world_is_of(dyno, app) &&
 	                             (!type || strcmp(text_of(dyno, "type"), type) == 0))
-		restart(dyno);
+		restart(world, app, dyno);
+}
+
+/* One-off dynos go on with what they began with, but for those that were there before all began. */
+void dynos_release(struct world *world, const json_t *app)
+{
+	json_t *dyno;
+	size_t i;
+
+	json_array_foreach(world_list(world, "dynos"), i,
+	                   dyno) if (world_is_of(dyno, app) &&
+	                             (world->seeding || world_find_of(world, "formation", app,
+	                                                              text_of(dyno, "type"))))
+		restart(world, app, dyno);
 }
 
 static void restart_all(struct call *call)
@@ -272,7 +289,7 @@ static void stop_dyno(struct call *call)
 	    strcmp(text_of(dyno, "type"), "scheduler") == 0)
 		one_off_end(call->world, dyno, 143);
 	else
-		restart(dyno);
+		restart(call->world, app, dyno);
 	reply(call, 202, json_object());
 }
 

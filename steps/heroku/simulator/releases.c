@@ -31,6 +31,17 @@ json_t *release_current(struct world *world, const json_t *app)
 	return NULL;
 }
 
+json_t *release_reference(const json_t *release)
+{
+	return json_pack("{s:O, s:O}", "id", json_object_get(release, "id"), "version",
+	                 json_object_get(release, "version"));
+}
+
+const json_t *release_vars(struct world *world, const json_t *dyno)
+{
+	return json_object_get(world_find(world, "releases", text_of(dyno, "release.id")), "_vars");
+}
+
 static void start_types(struct world *world, const json_t *app, const json_t *slug)
 {
 	const char *type;
@@ -42,7 +53,7 @@ static void start_types(struct world *world, const json_t *app, const json_t *sl
 		formation_set(world, app, type, strcmp(type, "web") == 0 ? 1 : 0);
 }
 
-/* It is what the app runs from now on. */
+/* It is what the app runs from now on: its dynos start anew. */
 static void make_current(struct world *world, json_t *app, json_t *release)
 {
 	json_t *last = release_current(world, app);
@@ -52,6 +63,7 @@ static void make_current(struct world *world, json_t *app, json_t *release)
 	json_object_set_new(release, "status", json_string("succeeded"));
 	json_object_set_new(release, "current", json_true());
 	json_object_set_new(app, "released_at", new_time());
+	dynos_release(world, app);
 	start_types(world, app, world_find(world, "slugs", text_of(release, "slug.id")));
 }
 

@@ -83,12 +83,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	}
 	pthread_mutex_lock(&world->lock);
 	json_t *app = app_for(world, host ? host : "", &path);
-	bool open = app && !json_is_true(json_object_get(app, "maintenance")) &&
-	            formation_quantity(world, app, "web") > 0;
-	json_t *config = app ? config_of(world, app) : NULL;
+	const json_t *dyno = app ? dyno_of(world, app, "web") : NULL;
+	bool open = dyno && !json_is_true(json_object_get(app, "maintenance"));
 	snprintf(name, sizeof name, "%s", text_of(app, "name"));
-	snprintf(url, sizeof url, "%s", text_of(config, "DATABASE_URL"));
-	json_decref(config);
+	snprintf(url, sizeof url, "%s", text_of(release_vars(world, dyno), "DATABASE_URL"));
 	pthread_mutex_unlock(&world->lock);
 	if (!app)
 		return send_text(connection, 404, "", "No such app\n");
@@ -126,20 +124,16 @@ struct MHD_Daemon *router_start(struct world *world, int port, const char *cert,
 	return daemon;
 }
 
-/* The next app with running writers: its URL and the kind of dyno. */
+/* The next app with running writers: the URL that they began with and the kind of dyno. */
 static bool writer_at(struct world *world, size_t i, char *url, size_t size, const char **source)
 {
-	json_t *app = json_array_get(world_list(world, "apps"), i), *config = config_of(world, app),
-	       *dyno;
-	size_t k;
+	const json_t *app = json_array_get(world_list(world, "apps"), i);
+	const json_t *dyno = dyno_of(world, app, "run");
 
-	*source = formation_quantity(world, app, "worker") > 0 ? "worker" : NULL;
-	json_array_foreach(world_list(world, "dynos"), k,
-	                   dyno) if (world_is_of(dyno, app) &&
-	                             strcmp(text_of(dyno, "type"), "run") == 0) *source = "run";
-	snprintf(url, size, "%s", text_of(config, "DATABASE_URL"));
-	json_decref(config);
-	return *source && *url;
+	*source = dyno ? "run" : "worker";
+	dyno = dyno ? dyno : dyno_of(world, app, "worker");
+	snprintf(url, size, "%s", text_of(release_vars(world, dyno), "DATABASE_URL"));
+	return *url != '\0';
 }
 
 void *writers_run(void *context)

@@ -81,6 +81,8 @@ static void seed_addon(struct world *world, const json_t *app, json_t *addon, co
 	size_t i;
 
 	json_object_set_new(addon, "_credentials", json_array());
+	if (json_object_get(asked, "more_vars"))
+		json_object_set(addon, "_more_vars", json_object_get(asked, "more_vars"));
 	if (json_is_true(json_object_get(asked, "pool")))
 		attach_as(world, app, addon, "DATABASE_CONNECTION_POOL",
 		          "connection-pooling:default");

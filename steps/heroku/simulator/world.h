@@ -129,6 +129,9 @@ json_t *app_make(struct world *world, const char *name, const json_t *region, co
 json_t *app_create(struct call *call); /* what is asked for; NULL with the refusal answered */
 json_t *release_make(struct world *world, json_t *app, const char *description, const json_t *slug);
 json_t *release_current(struct world *world, const json_t *app);
+json_t *release_reference(const json_t *release); /* {id, version} */
+/* The config vars that a dyno began with; borrowed, NULL without a dyno. */
+const json_t *release_vars(struct world *world, const json_t *dyno);
 json_t *slug_make(struct world *world, const json_t *app, const json_t *asked);
 json_t *domain_make(struct world *world, const json_t *app, const char *hostname);
 json_t *collaborator_make(struct world *world, const json_t *app, const char *email);
@@ -143,9 +146,12 @@ json_t *coupling_make(struct world *world, const json_t *app, const json_t *pipe
                       const char *stage);
 void buildpacks_set(json_t *app, const json_t *urls);
 json_t *formation_set(struct world *world, const json_t *app, const char *type, int64_t quantity);
-int64_t formation_quantity(struct world *world, const json_t *app, const char *type);
 json_t *dyno_make(struct world *world, const json_t *app, const char *type, int number,
                   const char *command);
+/* The app runs another release: its dynos start anew. */
+void dynos_release(struct world *world, const json_t *app);
+/* The first one of that type; NULL. */
+const json_t *dyno_of(struct world *world, const json_t *app, const char *type);
 
 /* A one-off dyno lives as long as its command says, or time_to_live_s (0: 24 hours); what became of
  * it stands in the log. settle ends those whose time has come. */
