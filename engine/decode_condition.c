@@ -130,7 +130,7 @@ static void check_of(struct decoder *decoder, const struct value *map,
 	const struct metric *metric = condition->metric;
 	const char *name = condition->of ? value_reveal(condition->of) : NULL;
 
-	if (metric->of != OF_NOTHING && !condition->of) {
+	if (metric->of != OF_NOTHING && metric->of != OF_REPLICATION && !condition->of) {
 		problems_add(decoder->problems, map->at, "%s needs `of`: %s", metric->name,
 		             metric->text);
 		return;

@@ -195,7 +195,7 @@ void step_note(struct step *step, const char *format, ...)
 }
 
 /* One slice of a sleep: false when it is time to stop. */
-static bool sleep_slice(int64_t duration_ms, struct error *err)
+static bool sleep_slice(struct step *step, int64_t duration_ms, struct error *err)
 {
 	int64_t slice_ms = clock_can_jump() ? REHEARSAL_SLICE_MS : SLICE_MS;
 
@@ -204,7 +204,7 @@ static bool sleep_slice(int64_t duration_ms, struct error *err)
 	poll(NULL, 0, (int)(duration_ms < slice_ms ? duration_ms : slice_ms));
 	if (stop_asked)
 		return fail(err, ERROR_CANCELLED, "stopped while waiting");
-	return true;
+	return !step->tend || step->tend(step, err);
 }
 
 static bool check_invariants(struct step *step, struct error *err)
@@ -224,7 +224,7 @@ bool step_sleep(struct step *step, int64_t duration_ms, struct error *err)
 	int64_t end_ms = clock_real_ms() + duration_ms;
 
 	for (int64_t rest = duration_ms; rest > 0; rest = end_ms - clock_real_ms())
-		if (!sleep_slice(rest, err))
+		if (!sleep_slice(step, rest, err))
 			return false;
 	return check_invariants(step, err);
 }
@@ -242,7 +242,7 @@ bool step_wait_until(struct step *step, int64_t wall_ms, const char *why, struct
 	if (!host_send(step, message, err))
 		return false;
 	while (clock_now_ms() < wall_ms) {
-		if (!sleep_slice(wall_ms - clock_now_ms(), err))
+		if (!sleep_slice(step, wall_ms - clock_now_ms(), err))
 			return false;
 		if (clock_real_ms() - checked_ms < 1000)
 			continue;

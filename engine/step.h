@@ -46,6 +46,9 @@ struct step {
 	bool was_done; /* the journal says this step was done before: what is there is ours */
 	const struct value *before; /* what the first intent of this run saw, or NULL */
 	const char *last_error;     /* what the last try of this run failed with, or NULL */
+	/* Of a SERVICE, set by apply(): looks after what it has started, several times a second
+	 * while the step waits for its postconditions. False: the step fails with err. */
+	bool (*tend)(struct step *step, struct error *err);
 	struct step_host *host;
 };
 
@@ -134,6 +137,8 @@ enum metric_of {
 	OF_STEP,   /* the name of a step that comes earlier */
 	OF_WINDOW, /* a name in `windows` */
 	OF_CONNECTION,
+	OF_REPLICATION, /* a text that postgres.replicate gave; without `of`: that of the step
+	                   itself */
 };
 
 enum metric_type {
