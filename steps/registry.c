@@ -9,6 +9,8 @@
 #include "steps/http/check.h"
 #include "steps/local/local.h"
 #include "steps/postgres/database.h"
+#include "steps/postgres/modules.h"
+#include "steps/postgres/probe.h"
 
 static const struct step_module *const modules[] = {
 	&dns_record,
@@ -42,6 +44,14 @@ static const struct step_module *const modules[] = {
 	&local_command,
 	&local_manual,
 	&local_wait,
+	&postgres_compare,
+	&postgres_complete,
+	&postgres_extensions,
+	&postgres_preflight,
+	&postgres_replicate,
+	&postgres_schema,
+	&postgres_sql,
+	&postgres_switch,
 	NULL,
 };
 
@@ -51,7 +61,9 @@ static const struct connection_kind *const connections[] = {
 };
 
 static const struct metric *const metrics[] = {
-	dns_metrics, heroku_metrics, http_metrics, local_time, NULL,
+	compare_metrics, dns_metrics,         heroku_metrics,
+	http_metrics,    local_time,          postgres_preflight_metrics,
+	probe_metrics,   replication_metrics, NULL,
 };
 
 const struct registry steps_registry = {

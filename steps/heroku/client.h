@@ -34,8 +34,8 @@ enum heroku_outcome {
 /* From the connection that the step names in `connection`, or the only one there is. */
 bool heroku_open(struct heroku *heroku, struct step *step, struct error *err);
 
-/* path begins with '/'. *found is a MAP, of the Data API any value; NULL when there is nothing there
- * (404). Transport errors, 429 and 5xx are tried again a few times, then ERROR_RETRY. */
+/* path begins with '/'. *found is a MAP, of the Data API any value; NULL when there is nothing
+ * there (404). Transport errors, 429 and 5xx are tried again a few times, then ERROR_RETRY. */
 bool heroku_get(struct heroku *heroku, const char *path, struct value **found, struct error *err);
 bool heroku_data_get(struct heroku *heroku, const char *path, struct value **found,
                      struct error *err);

@@ -21,6 +21,7 @@ struct process process_plain(void)
 		.directory = -1,
 		.input = -1,
 		.output = -1,
+		.error = -1,
 		.user = geteuid(),
 		.group = getegid(),
 		.death_signal = SIGKILL,
@@ -31,10 +32,11 @@ static void place_descriptors(const struct process *process)
 {
 	int input = process->input >= 0 ? process->input : open("/dev/null", O_RDONLY);
 	int output = process->output >= 0 ? process->output : open("/dev/null", O_WRONLY);
+	int error = process->error >= 0 ? process->error : output;
 
 	dup2(input, 0);
 	dup2(output, 1);
-	dup2(output, 2);
+	dup2(error, 2);
 }
 
 /* Between fork and exec: other threads may hold locks, so nothing here allocates. */

@@ -14,7 +14,8 @@ struct process {
 	const char *const *argv;        /* NULL-ended, with its name for itself first */
 	const char *const *environment; /* "NAME=value", NULL-ended */
 	int directory;                  /* descriptor of the working directory; -1: the root */
-	int input, output;              /* descriptors; output is stderr too; -1: nothing */
+	int input, output;              /* descriptors; -1: nothing */
+	int error;                      /* stderr; -1: the same as output */
 	uid_t user;                     /* the account, where we are root */
 	gid_t group;
 	int death_signal; /* it gets this when the thread that started it is gone */

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <libpq-fe.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SYSTEM_CERTIFICATES "/etc/ssl/certs/ca-certificates.crt"
@@ -43,39 +44,62 @@ static void add_note(struct arena *arena, struct database *database, const char 
 		database->note ? arena_printf(arena, "%s; %s", database->note, note) : note;
 }
 
-/* Where `name=` begins as a keyword of its own, in a URI after ? or &, else after a space. */
-static char *find_keyword(char *text, const char *name, bool uri)
+static char *past_spaces(char *at)
 {
-	size_t length = strlen(name);
-	char *from = uri ? strchr(text, '?') : text;
-
-	for (char *at = from ? strstr(from, name) : NULL; at; at = strstr(at + 1, name)) {
-		bool begins = uri ? at[-1] == '?' || at[-1] == '&'
-		                  : at == text || isspace((unsigned char)at[-1]);
-		size_t gap = uri ? 0 : strspn(at + length, " ");
-		if (begins && at[length + gap] == '=')
-			return at;
-	}
-	return NULL;
+	while (isspace((unsigned char)*at))
+		at++;
+	return at;
 }
 
-/* Past the value that begins at `at`. */
+/* Past the value that begins at `at`, as libpq reads it. */
 static char *end_of_value(char *at, bool uri)
 {
 	if (uri)
 		return at + strcspn(at, "&");
-	at += strspn(at, " ");
-	if (*at != '\'')
-		return at + strcspn(at, " ");
-	for (at++; *at && *at != '\''; at++)
+	bool quoted = *at == '\'';
+	for (at += quoted; *at && (quoted ? *at != '\'' : !isspace((unsigned char)*at)); at++)
 		if (*at == '\\' && at[1])
 			at++;
-	return *at ? at + 1 : at;
+	return quoted && *at ? at + 1 : at;
+}
+
+/* The parameters of a URI; a password before the @ may hold a question mark. */
+static char *begin_of_parameters(char *uri)
+{
+	char *at = strstr(uri, "://") + 3, *host = at + strcspn(at, "@/");
+
+	at = strchr(*host == '@' ? host : at, '?');
+	return at ? at + 1 : NULL;
+}
+
+/* Where the keyword begins; what only looks like it inside of a value is none. */
+static char *find_keyword(char *text, const char *name, bool uri)
+{
+	char *at = uri ? begin_of_parameters(text) : past_spaces(text);
+
+	while (at && *at) {
+		size_t length = strcspn(at, uri ? "=&" : "= \t\n\v\f\r");
+		char *equals = uri ? at + length : past_spaces(at + length);
+		if (*equals != '=')
+			return NULL;
+		if (length == strlen(name) && strncmp(at, name, length) == 0)
+			return at;
+		at = end_of_value(uri ? equals + 1 : past_spaces(equals + 1), uri);
+		at = uri ? at + (*at == '&') : past_spaces(at);
+	}
+	return NULL;
+}
+
+static char *value_of(char *keyword, bool uri)
+{
+	char *value = strchr(keyword, '=') + 1;
+
+	return uri ? value : past_spaces(value);
 }
 
 static void take_out(char *at, bool uri)
 {
-	char *end = end_of_value(strchr(at, '=') + 1, uri);
+	char *end = end_of_value(value_of(at, uri), uri);
 
 	if (uri && *end == '&')
 		end++;
@@ -95,7 +119,8 @@ static char *without_foreign(struct arena *arena, const char *url, struct databa
 		                   : find_keyword(text, foreign[i].name, uri);
 		if (!at)
 			continue;
-		if (strcmp(foreign[i].name, "pgbouncer") == 0 && strstr(at, "=true"))
+		if (strcmp(foreign[i].name, "pgbouncer") == 0 &&
+		    strncmp(value_of(at, uri) + (*value_of(at, uri) == '\''), "true", 4) == 0)
 			database->pooled = "the connection string says pgbouncer=true";
 		take_out(at, uri);
 		add_note(arena, database, foreign[i].note);
@@ -246,7 +271,13 @@ const char *database_place(const struct database *database, struct arena *arena)
 	                    database->port, database->dbname);
 }
 
-PGconn *database_open(const struct database *database, const char *purpose, struct error *err)
+static bool at_place(const struct database *database, struct error *err)
+{
+	return fail_while(err, "connect to %s (%s%s%s/%s)", database->name, database->host,
+	                  database->port[0] ? ":" : "", database->port, database->dbname);
+}
+
+PGconn *database_connect(const struct database *database, const char *purpose, struct error *err)
 {
 	static const char *const keywords[] = {"connect_timeout",
 	                                       "keepalives_idle",
@@ -256,25 +287,30 @@ PGconn *database_open(const struct database *database, const char *purpose, stru
 	                                       "fallback_application_name",
 	                                       "dbname",
 	                                       NULL};
-	char name[64] = "plan";
+	char name[64];
 	const char *const values[] = {"10", "30", "10", "3", "60000", name, database->conninfo,
 	                              NULL};
 
-	if (purpose) {
-		strcat(name, " ");
-		strncat(name, purpose, sizeof name - strlen(name) - 1);
-	}
+	snprintf(name, sizeof name, "plan%s%s", purpose ? " " : "", purpose ? purpose : "");
 	PGconn *connection = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(connection) == CONNECTION_OK) {
 		PQsetNoticeProcessor(connection, ignore_notice, NULL);
-		if (query_run(connection, pinned, err) &&
-		    query_run(connection, pinned_if_known, err))
-			return connection;
-	} else {
-		query_failed(connection, NULL, err);
+		return connection;
 	}
+	query_failed(connection, NULL, err);
 	PQfinish(connection);
-	fail_while(err, "connect to %s (%s%s%s/%s)", database->name, database->host,
-	           database->port[0] ? ":" : "", database->port, database->dbname);
+	at_place(database, err);
+	return NULL;
+}
+
+PGconn *database_open(const struct database *database, const char *purpose, struct error *err)
+{
+	PGconn *connection = database_connect(database, purpose, err);
+
+	if (!connection ||
+	    (query_run(connection, pinned, err) && query_run(connection, pinned_if_known, err)))
+		return connection;
+	PQfinish(connection);
+	at_place(database, err);
 	return NULL;
 }

@@ -36,6 +36,10 @@ bool database_find(struct step *step, const char *connection, struct database *d
 bool database_understand(struct arena *arena, const char *name, const char *url,
                          struct database *database, struct error *err);
 
+/* A session as the server gives it: no setting is touched, so that nothing is left behind where the
+ * server's sessions are shared. */
+PGconn *database_connect(const struct database *database, const char *purpose, struct error *err);
+
 /* A session with pinned settings, statement_timeout off and lock_timeout 5s. Close it with
  * PQfinish(). application_name becomes "plan", or "plan PURPOSE"; purpose may be NULL. */
 PGconn *database_open(const struct database *database, const char *purpose, struct error *err);

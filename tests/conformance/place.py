@@ -7,23 +7,48 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "region"))
 import region  # noqa: E402
+from databases import Databases  # noqa: E402
 from region import Refused, World, check, run_quiet  # noqa: E402
 
 HEAD = """\
 plan: 1
 name: %(name)s
 summary: One module, held to its contract.
-secrets: {token: {env: HEROKU_API_KEY}, dns_key: {env: DNS_TSIG_KEY}, tls: {file: server.key}}
+secrets: {token: {env: HEROKU_API_KEY}, dns_key: {env: DNS_TSIG_KEY}, tls: {file: server.key}%(urls)s}
 connections:
   heroku: {uses: heroku, token: "${secrets.token}", url: "%(url)s", data_url: "%(url)s"}
   dns: {uses: dns.rfc2136, zone: example.com, server: "127.0.0.1:%(dns)d", key: "${secrets.dns_key}"}
-defaults: {retry: {attempts: 3, backoff: 100ms to 500ms}}
+%(databases)sdefaults: {retry: {attempts: 3, backoff: 100ms to 500ms}}
 steps:
+"""
+
+
+URLS = ", source: {env: SOURCE_URL}, target: {env: TARGET_URL}"
+DATABASES = """\
+  source: {uses: postgres, url: "${secrets.source}"}
+  target: {uses: postgres, url: "${secrets.target}"}
 """
 
 
 class Place(World):
     """One for all modules; each has apps, a directory and a journal of its own."""
+
+    servers = databases = None
+
+    def __exit__(self, *details):
+        if self.servers:
+            self.servers.destroy()
+        super().__exit__(*details)
+
+    def choose_databases(self, module):
+        """Only modules of PostgreSQL have some."""
+        self.databases = None
+        if module.startswith("postgres."):
+            self.databases = self.servers = self.servers or Databases()
+            self.databases.begin(module.replace(".", "_"))
+
+    def environment(self):
+        return {**super().environment(), **(self.databases.urls() if self.databases else {})}
 
     def make_apps(self):
         self.source_database = "no-database@"
@@ -48,7 +73,8 @@ class Place(World):
         return directory
 
     def plan_file(self, directory, steps):
-        places = {"name": os.path.basename(directory), "url": self.url, "dns": self.dns, "router": self.router}
+        places = {"name": os.path.basename(directory), "url": self.url, "dns": self.dns, "router": self.router,
+                  "urls": URLS if self.databases else "", "databases": DATABASES if self.databases else ""}
         file = os.path.join(directory, "p.yaml")
         with open(file, "w") as out:
             out.write(HEAD % places + steps % places)
@@ -61,13 +87,14 @@ class Place(World):
         counted = next(one["seen"] for one in self.call("GET", "/_sim/faults") if one["id"] == self.counter)
         return {"effects": [effect["what"] for effect in self.ledger()], "writes": counted,
                 "serial": run_quiet("dig", "+short", "@127.0.0.1", "-p", str(self.dns), "example.com", "SOA"),
-                "git": git_bytes(directory), "made": made_at(directory)}
+                "git": git_bytes(directory), "made": made_at(directory),
+                "databases": self.databases and self.databases.done()}
 
     # ---- What is there ----
 
     def state(self, apps, directory):
         return {"apps": {app: self.app(app) for app in apps}, "git": git_bytes(directory),
-                "made": made_at(directory) is not None,
+                "made": made_at(directory) is not None, "databases": self.databases and self.databases.state(),
                 "zone": {name: self.dig(f"{name}.example.com", kind) for name, kind in (("www", "CNAME"), ("ns", "A"))}}
 
     def list_of(self, app, what, key):
