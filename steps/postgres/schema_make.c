@@ -15,6 +15,8 @@
 #include <libpq-fe.h>
 #include <string.h>
 
+#define OUT_OF_MEMORY "53200"
+
 enum { PROGRESS_EVERY = 50, NOTED_MOST = 20 };
 
 struct making {
@@ -24,6 +26,7 @@ struct making {
 	struct toc_entry *early, *late; /* the dump's */
 	struct grants grants;
 	struct hold hold;
+	bool crowded; /* the target has no room for the locks of all that is held at once */
 };
 
 /* ---- Extensions ---- */
@@ -210,17 +213,28 @@ static bool hold_late(struct making *making, struct error *err)
 	return true;
 }
 
+static bool build_one(struct making *making, const struct held_row *row, struct error *err)
+{
+	PGresult *result = PQexec(making->target, row->definition);
+	bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
+
+	making->crowded = query_state_is(result, OUT_OF_MEMORY);
+	if (!good)
+		query_failed(making->target, result, err);
+	PQclear(result);
+	return good || fail_while(err, "%s %s%s%s%s%s could not be built later", row->type,
+	                          row->name, row->relation[0] ? " of " : "", row->schema,
+	                          row->relation[0] ? "." : "", row->relation);
+}
+
 static bool build_stage(struct making *making, const char *stage, struct error *err)
 {
 	for (const struct held_row *row = making->hold.first; row; row = row->next) {
 		/* Its query is the user's and may be anything; without rows it proves nothing. */
 		if (strcmp(row->stage, stage) != 0 || strcmp(row->type, "REFRESH") == 0)
 			continue;
-		if (stopped(making, err))
+		if (stopped(making, err) || !build_one(making, row, err))
 			return false;
-		if (!query_run(making->target, row->definition, err))
-			return fail_while(err, "%s %s of %s.%s could not be built later", row->type,
-			                  row->name, row->schema, row->relation);
 	}
 	return true;
 }
@@ -245,21 +259,35 @@ static bool is_as_source(struct making *making, enum schema_extent extent, struc
 	            schema_differences_text(differences, arena));
 }
 
-/* The tables are empty, so that this is quick. */
-static bool try_late(struct making *making, struct error *err)
+static bool build_stages(struct making *making, struct error *err)
 {
 	static const char *const stages[] = {HELD_KEY, HELD_INDEX, HELD_PARENTS, HELD_SWITCH,
 	                                     HELD_AFTER};
+
+	for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+		if (!build_stage(making, stages[i], err))
+			return false;
+	return is_as_source(making, SCHEMA_ALL, err);
+}
+
+/* The tables are empty, so that this is quick. Each object holds a lock until the end; with some
+ * thousands of tables there may be no room for them, and then it is not known before. */
+static bool try_late(struct making *making, struct error *err)
+{
+	struct error tried = {0};
 
 	step_progress(making->step, "%lld objects for later are tried on the empty tables",
 	              (long long)making->hold.count);
 	if (!query_run(making->target, "SAVEPOINT tried", err))
 		return false;
-	for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
-		if (!build_stage(making, stages[i], err))
-			return false;
-	return is_as_source(making, SCHEMA_ALL, err) &&
-	       query_run(making->target, "ROLLBACK TO SAVEPOINT tried", err);
+	bool good = build_stages(making, &tried);
+	if (!good && !making->crowded) {
+		*err = tried;
+		return false;
+	}
+	if (making->crowded)
+		step_note(making->step, "not tried before the rows come: %s", tried.text);
+	return query_run(making->target, "ROLLBACK TO SAVEPOINT tried", err);
 }
 
 /* ---- Together ---- */

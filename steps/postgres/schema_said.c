@@ -59,7 +59,9 @@ static const char privileges[] =
 	"  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
 	"  WHERE a.attacl IS NOT NULL AND NOT a.attisdropped"
 	" UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace, oid::regprocedure::text,"
-	"  proowner, COALESCE(proacl, acldefault('f', proowner)) FROM pg_proc"
+	"  proowner, COALESCE(proacl, acldefault('f', proowner)) FROM pg_proc WHERE NOT EXISTS"
+	"  (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass"
+	"   AND d.objid = pg_proc.oid AND d.deptype = 'i')" /* those of ranges */
 	" UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace, oid::regtype::text, typowner,"
 	"  COALESCE(typacl, acldefault('T', typowner)) FROM pg_type"
 	"  WHERE typtype IN ('e', 'd', 'r')"
