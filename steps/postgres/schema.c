@@ -278,9 +278,8 @@ static bool revert(struct step *step, const struct value *before, struct error *
 
 const struct step_module postgres_schema = {
 	.name = "postgres.schema",
-	.text = "Makes the schema of a database in another one; indexes, keys and triggers are "
-		"held "
-		"until the rows are there.",
+	.text = "Makes the schema of a database in another one, owned by the role that connects "
+		"there; indexes, keys and triggers are held until the rows are there.",
 	.fields = fields,
 	.outputs = outputs,
 	.subjects = (const char *const[]){"postgres/${target}/schema", NULL},
