@@ -4,7 +4,6 @@
 #include "engine/base/clock.h"
 #include "engine/step.h"
 #include "steps/postgres/cutover_parts.h"
-#include "steps/postgres/foreign.h"
 #include "steps/postgres/query.h"
 
 #include <libpq-fe.h>
@@ -53,7 +52,9 @@ bool cutover_open(struct cutover *cutover, struct step *step, struct error *err)
 		.give_up_after_ms = value_get_number(step->with, "give_up_after", 60000),
 	};
 	return link_open(&cutover->there, "switch", err) &&
-	       link_open(&cutover->back, "switch", err) && cutover_read_modes(cutover, err);
+	       link_open(&cutover->back, "switch", err) && cutover_read_modes(cutover, err) &&
+	       query_text(cutover->there.target, "SELECT namespaces FROM " OUR_SCHEMA ".stream",
+	                  step->arena, &cutover->namespaces, err);
 }
 
 void cutover_close(struct cutover *cutover)
@@ -114,8 +115,19 @@ struct relations *cutover_relations(const struct link *link, bool of_target)
 struct fence cutover_fence(const struct cutover *cutover, bool of_target)
 {
 	return (struct fence){
+		.namespaces = cutover->namespaces,
 		.closed_by = arena_printf(cutover->step->arena, "step %s (%s)", cutover->step->id,
 	                                  of_target ? "way back" : "switch"),
+		.limits = cutover->limits,
+		.step = cutover->step,
+		.arena = cutover->step->arena,
+	};
+}
+
+struct foreign cutover_foreign(const struct cutover *cutover)
+{
+	return (struct foreign){
+		.namespaces = cutover->namespaces,
 		.limits = cutover->limits,
 		.step = cutover->step,
 		.arena = cutover->step->arena,
@@ -134,8 +146,7 @@ void cutover_tell_ended(struct cutover *cutover, const struct lock_report *repor
 
 bool cutover_validate(struct cutover *cutover, PGconn *side, struct error *err)
 {
-	struct foreign foreign = {
-		.limits = cutover->limits, .step = cutover->step, .arena = cutover->step->arena};
+	struct foreign foreign = cutover_foreign(cutover);
 	struct foreign_report report = {.lock.blockers.arena = cutover->step->arena};
 
 	return foreign_validate(side, &foreign, &report, err);

@@ -22,7 +22,8 @@ struct cutover {
 	struct link there; /* from the source to the target */
 	struct link back;  /* the other way */
 	const char *there_mode,
-		*back_mode; /* of the rows on target and source; "" where there is none */
+		*back_mode;     /* of the rows on target and source; "" where there is none */
+	const char *namespaces; /* the schemas of the replication: see relation_schemas_sql() */
 	struct lock_limits limits;
 	int64_t most_lag_ms; /* more than that is not ready */
 	int64_t closed_ms;   /* clock_real_ms() when writers were first kept waiting; 0: not yet */

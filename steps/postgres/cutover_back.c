@@ -5,7 +5,6 @@
 #include "steps/postgres/acl.h"
 #include "steps/postgres/capture.h"
 #include "steps/postgres/cutover_parts.h"
-#include "steps/postgres/foreign.h"
 #include "steps/postgres/query.h"
 #include "steps/postgres/sequence.h"
 
@@ -22,8 +21,7 @@ static bool has_writes(const struct cutover *cutover)
 
 static bool park_both(struct cutover *cutover, PGconn *side, struct error *err)
 {
-	struct foreign foreign = {
-		.limits = cutover->limits, .step = cutover->step, .arena = cutover->step->arena};
+	struct foreign foreign = cutover_foreign(cutover);
 	struct foreign_report report = {.lock.blockers.arena = cutover->step->arena};
 
 	return foreign_park(side, &foreign, &report, err);
@@ -82,7 +80,9 @@ static bool drain(struct cutover *cutover, struct error *err)
 /* Never back: should this be done again after the source gave out values of its own, they stay. */
 static bool set_sequences(struct cutover *cutover, struct error *err)
 {
-	struct sequence_options options = {.forward_only = true, .arena = cutover->step->arena};
+	struct sequence_options options = {.namespaces = cutover->namespaces,
+	                                   .forward_only = true,
+	                                   .arena = cutover->step->arena};
 	struct sequence_report report = {0};
 
 	if (!has_writes(cutover))
@@ -101,8 +101,7 @@ static bool park(struct cutover *cutover, struct error *err)
 
 static bool restore_keys(struct cutover *cutover, struct error *err)
 {
-	struct foreign foreign = {
-		.limits = cutover->limits, .step = cutover->step, .arena = cutover->step->arena};
+	struct foreign foreign = cutover_foreign(cutover);
 	struct foreign_report report = {.lock.blockers.arena = cutover->step->arena};
 
 	return foreign_restore(cutover->there.source, &foreign, &report, err);

@@ -7,6 +7,7 @@
 #include "steps/postgres/batch.h"
 #include "steps/postgres/cutover.h"
 #include "steps/postgres/fence.h"
+#include "steps/postgres/foreign.h"
 
 struct cutover_phase {
 	const char *name;
@@ -33,6 +34,7 @@ bool cutover_drain(struct cutover *cutover, struct link *link, const char *mode,
 struct relations *cutover_relations(const struct link *link, bool of_target);
 
 struct fence cutover_fence(const struct cutover *cutover, bool of_target);
+struct foreign cutover_foreign(const struct cutover *cutover);
 void cutover_tell_ended(struct cutover *cutover, const struct lock_report *report);
 
 #endif

@@ -5,7 +5,6 @@
 #include "steps/postgres/acl.h"
 #include "steps/postgres/capture.h"
 #include "steps/postgres/cutover_parts.h"
-#include "steps/postgres/foreign.h"
 #include "steps/postgres/held.h"
 #include "steps/postgres/query.h"
 #include "steps/postgres/sequence.h"
@@ -184,7 +183,8 @@ static bool drain(struct cutover *cutover, struct error *err)
 
 static bool set_sequences(struct cutover *cutover, struct error *err)
 {
-	struct sequence_options options = {.arena = cutover->step->arena};
+	struct sequence_options options = {.namespaces = cutover->namespaces,
+	                                   .arena = cutover->step->arena};
 	struct sequence_report report = {0};
 
 	if (is_mode(cutover->there_mode, MODE_SWITCHED))
@@ -195,8 +195,7 @@ static bool set_sequences(struct cutover *cutover, struct error *err)
 /* Those of a way back are parked; the first time they are held. */
 static bool enforce_keys(struct cutover *cutover, struct error *err)
 {
-	struct foreign foreign = {
-		.limits = cutover->limits, .step = cutover->step, .arena = cutover->step->arena};
+	struct foreign foreign = cutover_foreign(cutover);
 	struct foreign_report report = {.lock.blockers.arena = cutover->step->arena};
 
 	if (is_mode(cutover->there_mode, MODE_SWITCHED))
@@ -225,8 +224,7 @@ static bool open_target(struct cutover *cutover, struct error *err)
 
 static bool park(struct cutover *cutover, struct error *err)
 {
-	struct foreign foreign = {
-		.limits = cutover->limits, .step = cutover->step, .arena = cutover->step->arena};
+	struct foreign foreign = cutover_foreign(cutover);
 	struct foreign_report report = {.lock.blockers.arena = cutover->step->arena};
 	struct capture capture = {
 		.relations = cutover_relations(&cutover->there, false),
@@ -242,7 +240,8 @@ static bool revoke(struct cutover *cutover, struct error *err)
 {
 	struct acl_report report = {0};
 
-	if (!acl_revoke(cutover->there.source, NULL, true, cutover->step->arena, &report, err))
+	if (!acl_revoke(cutover->there.source, cutover->namespaces, true, cutover->step->arena,
+	                &report, err))
 		return false;
 	if (report.left && report.left[0])
 		step_note(cutover->step,

@@ -124,7 +124,8 @@ const char *relation_schemas_sql(PGconn *connection, const struct value *schemas
 	struct text out = {0};
 
 	if (names_all(schemas))
-		return "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', "
+		/* _heroku is the provider's, and closed to its customers. */
+		return "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '_heroku', "
 		       "'" OUR_SCHEMA "')";
 	for (const struct value *one = schemas->as.items.first; one; one = one->next) {
 		char *literal =

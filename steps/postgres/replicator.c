@@ -204,10 +204,14 @@ static bool prepare(struct step *step, const struct stream *stream, struct error
 	if (strcmp(identity, other) == 0)
 		return fail(err, ERROR_PLAN, "source and target are the same database");
 	enum shift shift_now;
+	const char *namespaces =
+		relation_schemas_sql(keeper.source, value_get(step->with, "schemas"), step->arena);
 	return relation_list(keeper.source, value_get(step->with, "schemas"), step->arena,
 	                     &relations, err) &&
 	       state_prepare(keeper.target, err) &&
 	       state_create_stream(keeper.target, step_token(step), identity, err) &&
+	       query_run_with(keeper.target, "UPDATE " OUR_SCHEMA ".stream SET namespaces = $1", 1,
+	                      &namespaces, err) &&
 	       register_tables(&relations, err) && read_shift(&shift_now, err) &&
 	       (shift_now == SHIFT_BACK || target_is_fit(step, err)) &&
 	       link_read_tables(&keeper, err) && capture_install(keeper.source, &capture, err) &&

@@ -20,7 +20,7 @@ static const char make_tables[] =
 	" id text NOT NULL, source text NOT NULL, mode text NOT NULL DEFAULT 'forward',"
 	" mark bigint NOT NULL DEFAULT 0, applied_at timestamptz, rows_applied bigint NOT NULL "
 	"DEFAULT 0,"
-	" paused boolean NOT NULL DEFAULT false);"
+	" paused boolean NOT NULL DEFAULT false, namespaces text);"
 	"CREATE TABLE IF NOT EXISTS " OUR_SCHEMA ".relation ("
 	" id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, schema text NOT NULL, name text NOT "
 	"NULL,"
