@@ -91,8 +91,10 @@ static bool check_may_take(struct heroku *heroku, const struct value *list,
 	return true;
 }
 
-/* Those that another key, or an earlier try, took away already are passed over. */
-static bool take_away(struct heroku *heroku, const struct changes *changes, struct error *err)
+/* Those that another key, or an earlier try, took away already are passed over. Nothing is taken
+ * when one of them may not be. */
+static bool take_away(struct heroku *heroku, const struct changes *changes, bool only_check,
+                      struct error *err)
 {
 	struct value *list;
 
@@ -103,7 +105,7 @@ static bool take_away(struct heroku *heroku, const struct changes *changes, stru
 			return false;
 		const struct value *attachment = owned_attachment(heroku, list, change->path);
 		if (attachment && (!check_may_take(heroku, list, attachment, change->path, err) ||
-		                   !holder_detach(heroku, attachment, err)))
+		                   (!only_check && !holder_detach(heroku, attachment, err))))
 			return false;
 	}
 	return true;
@@ -177,7 +179,8 @@ bool config_apply(struct step *step, const struct changes *changes, struct error
 			value_set(step->arena, body, change->path,
 			          value_copy(step->arena, change->to));
 	}
-	if (!take_away(&heroku, changes, err) || !patch(&heroku, body, err))
+	if (!take_away(&heroku, changes, true, err) || !take_away(&heroku, changes, false, err) ||
+	    !patch(&heroku, body, err))
 		return false;
 	/* An earlier try may have set all of it. */
 	const struct value *set = body->as.items.count ? body : value_get(step->before, "wanted");

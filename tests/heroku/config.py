@@ -177,6 +177,20 @@ def the_last_name_is_not_taken():
         must_be(here.effects(), [], "effects")
 
 
+def nothing_is_taken_when_one_of_two_may_not_be():
+    with Held(names=("SPARE",), addons=[REDIS, {**REDIS, "name": "second-redis", "as": "SECOND"}]) as here:
+        here.write(taking().replace("}}}", f", SECOND_URL: \"{ELSEWHERE}\"}}}}}}"))
+        says(here.apply(3), "SECOND is the only name of the add-on second-redis")
+        must_be(here.effects(), [], "effects")
+        here.attach("second-redis", "THIRD")
+        here.effects()
+        here.former = here.attached(), here.config("oneapp")
+        here.apply(0)
+        must_be(here.effects(), ["Detach REDIS", "Detach SECOND", "config REDIS_URL, SECOND_URL"], "effects")
+        here.back()
+        here.is_as_before()
+
+
 def a_pool_is_no_other_name():
     with Held(names=()) as here:
         here.attach("one-redis", "POOL", namespace="connection-pooling:default")
@@ -297,6 +311,7 @@ play(no_value_that_points_at_the_source_is_copied, a_key_that_an_add_on_owns_is_
      a_shared_database_is_excepted_as_well, a_pool_stays_a_pool,
      a_key_is_taken_from_its_attachment_and_given_back, what_goes_with_it_is_named,
      nothing_is_taken_that_the_plan_does_not_say, users_do_not_see_that_it_is_taken, the_last_name_is_not_taken,
+     nothing_is_taken_when_one_of_two_may_not_be,
      a_pool_is_no_other_name, what_goes_on_leading_there_is_named, another_apps_addon_needs_no_other_name, it_does_not_lead_back_to_where_it_leaves,
      a_key_without_a_value_gets_it_at_once, a_key_without_a_value_is_given_back,
      a_name_that_somebody_else_took_is_left_alone, a_release_that_failed_before_it_was_told_is_no_success,
