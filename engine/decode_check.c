@@ -2,6 +2,8 @@
 /* The rules of a module across its fields, and which of them an error is about. */
 #include "engine/decode.h"
 
+#include <string.h>
+
 /* The fields without one, or without one item of one. */
 static struct value *without(struct decoder *decoder, const struct value *with,
                              const struct value *left_out)
@@ -73,6 +75,18 @@ static const struct value *find_culprit(struct decoder *decoder, const struct pl
 	return found;
 }
 
+/* An error that begins with "`field:`" is about that one. */
+static const struct value *find_named(const struct plan_step *step, const char *text)
+{
+	for (const struct value *field = step->with->as.items.first; field; field = field->next) {
+		size_t length = strlen(field->key);
+		if (text[0] == '`' && strncmp(text + 1, field->key, length) == 0 &&
+		    strncmp(text + 1 + length, ":`", 2) == 0)
+			return field;
+	}
+	return NULL;
+}
+
 void decode_check_module(struct decoder *decoder, const struct plan_step *step, struct place at)
 {
 	struct error err = {0};
@@ -81,6 +95,8 @@ void decode_check_module(struct decoder *decoder, const struct plan_step *step, 
 	    is_content(decoder, step->module, decode_masked(decoder, step->with), &err))
 		return;
 	const struct value *culprit = find_culprit(decoder, step);
+	if (!culprit)
+		culprit = find_named(step, err.text);
 	problems_add(decoder->problems, !culprit || !culprit->at.line ? at : culprit->at, "%s",
 	             err.text);
 }

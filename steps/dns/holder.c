@@ -30,8 +30,8 @@ static const struct value *find_connection(const struct value *all, const char *
 
 	for (const struct value *one = all->as.items.first; one; one = one->next) {
 		const char *held = value_get_text(one, "zone", "");
-		if (!find_provider(value_get_text(one, "uses", "")) || !is_beneath(name, held) ||
-		    strlen(held) < longest)
+		if (!find_provider(value_get_text(one, "uses", "")) || !held[0] ||
+		    !is_beneath(name, held) || strlen(held) < longest)
 			continue;
 		longest = strlen(held);
 		best = one;
