@@ -131,18 +131,28 @@ static bool check_file(const char *path, struct error *err)
 	return true;
 }
 
+/* One transaction: whoever opens it meanwhile sees a journal, or a file that holds nothing yet. */
+static bool make_tables(struct journal *journal, struct error *err)
+{
+	char marks[128];
+
+	snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d",
+	         APPLICATION_ID, FORMAT_VERSION);
+	return store_run(journal, "BEGIN IMMEDIATE", "begin it", err) &&
+	       store_run(journal, marks, "mark it", err) &&
+	       store_run(journal, schema, "make its tables", err) &&
+	       store_run(journal, "COMMIT", "keep its tables", err);
+}
+
 static bool check_version(struct journal *journal, struct error *err)
 {
+	/* First the tables: marks that are read later are there when these are. */
+	int64_t tables = sql_number(journal, "SELECT count(*) FROM sqlite_master");
 	int64_t application = sql_number(journal, "PRAGMA application_id");
 	int64_t version = sql_number(journal, "PRAGMA user_version");
-	char sql[128];
 
-	if (version == 0 && sql_number(journal, "SELECT count(*) FROM sqlite_master") == 0) {
-		snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d",
-		         APPLICATION_ID, FORMAT_VERSION);
-		return store_run(journal, sql, "begin it", err) &&
-		       store_run(journal, schema, "make its tables", err);
-	}
+	if (version == 0 && tables == 0)
+		return make_tables(journal, err);
 	if (application != APPLICATION_ID)
 		return fail(err, ERROR_REFUSED, "%s is damaged or not a journal of plan",
 		            journal->path);

@@ -284,20 +284,9 @@ static bool is_about_a_step(enum record_kind kind)
 	       kind == RECORD_PASSED || kind == RECORD_UNDO_FAILED;
 }
 
-void run_apply(struct run *run, const struct record *record)
+static void fold_about_step(struct run *run, struct run_step *step, const struct record *record)
 {
-	struct run_step *step = is_about_a_step(record->kind) ? run_step(run, record->step) : NULL;
-
 	switch (record->kind) {
-	case RECORD_BEGIN:
-		fold_begin(run, record);
-		break;
-	case RECORD_AMEND:
-		fold_amend(run, record);
-		break;
-	case RECORD_PIN:
-		fold_pin(run, record);
-		break;
 	case RECORD_WAIT:
 		fold_wait(step, record);
 		break;
@@ -327,6 +316,24 @@ void run_apply(struct run *run, const struct record *record)
 	case RECORD_PASSED:
 		fold_undone(run, step, RUN_PASSED);
 		break;
+	default:
+		break;
+	}
+	step->said_at_ms = record->at_ms;
+}
+
+void run_apply(struct run *run, const struct record *record)
+{
+	switch (record->kind) {
+	case RECORD_BEGIN:
+		fold_begin(run, record);
+		break;
+	case RECORD_AMEND:
+		fold_amend(run, record);
+		break;
+	case RECORD_PIN:
+		fold_pin(run, record);
+		break;
 	case RECORD_APPROVAL:
 		fold_approval(run, record);
 		break;
@@ -336,12 +343,11 @@ void run_apply(struct run *run, const struct record *record)
 	case RECORD_START:
 		fold_start(run, record);
 		break;
-	case RECORD_NOTE:
-	case RECORD_KINDS:
+	default:
+		if (is_about_a_step(record->kind))
+			fold_about_step(run, run_step(run, record->step), record);
 		break;
 	}
-	if (is_about_a_step(record->kind))
-		run_step(run, record->step)->said_at_ms = record->at_ms;
 	run->last_seq = record->seq;
 }
 

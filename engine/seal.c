@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,20 +26,27 @@ static bool read_key(struct seal_key *key, int descriptor, const char *path, str
 	return key->present = true;
 }
 
+/* The file appears whole or not at all: written under a name of its own, then linked. */
 static bool make_key(struct seal_key *key, const char *path, struct error *err)
 {
-	int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct arena arena = {0};
+	char *whole = arena_printf(&arena, "%s.XXXXXX", path);
+	int descriptor = mkostemp(whole, O_CLOEXEC);
 
-	if (descriptor < 0)
-		return fail(err, ERROR_REFUSED, "make key file %s: %s", path, strerror(errno));
 	randombytes_buf(key->bytes, sizeof key->bytes);
-	bool written =
+	bool made =
+		descriptor >= 0 &&
 		write(descriptor, key->bytes, sizeof key->bytes) == (ssize_t)sizeof key->bytes &&
-		fsync(descriptor) == 0;
-	close(descriptor);
-	if (!written)
-		return fail(err, ERROR_FAILED, "write key file %s: %s", path, strerror(errno));
-	return key->present = true;
+		fsync(descriptor) == 0 && link(whole, path) == 0;
+	int reason = errno;
+	if (descriptor >= 0) {
+		close(descriptor);
+		unlink(whole);
+	}
+	arena_free(&arena);
+	key->present = made;
+	errno = reason;
+	return made || fail(err, ERROR_FAILED, "make key file %s: %s", path, strerror(reason));
 }
 
 bool seal_load(struct seal_key *key, const char *path, bool make, struct error *err)
@@ -46,8 +54,15 @@ bool seal_load(struct seal_key *key, const char *path, bool make, struct error *
 	if (sodium_init() < 0)
 		return fail(err, ERROR_FAILED, "no source of random numbers");
 	int descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (descriptor < 0 && errno == ENOENT)
-		return !make || make_key(key, path, err);
+	if (descriptor < 0 && errno == ENOENT) {
+		if (!make || make_key(key, path, err))
+			return true;
+		if (errno != EEXIST)
+			return false;
+		/* Another process was first. */
+		err->kind = ERROR_NONE;
+		descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	}
 	if (descriptor < 0)
 		return fail(err, ERROR_REFUSED, "open key file %s: %s", path, strerror(errno));
 	bool fine = read_key(key, descriptor, path, err);

@@ -153,7 +153,7 @@ void value_set(struct arena *arena, struct value *map, const char *key, struct v
 {
 	struct value *old = value_get(map, key);
 
-	if (old == item && old)
+	if (old == item)
 		return;
 	item->key = arena_text(arena, key);
 	if (old)
