@@ -327,19 +327,30 @@ def databases_at_rest(scene):
     scene.target.sql("DROP TABLE one")
 
 
+CUT = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'plan compare' AND query ~ 'FROM ONLY'"
+
+
+def cut_once(side, over, ended):
+    """Ends its sessions as soon as they read the table."""
+    with side.session(side.superuser, side.database) as session:
+        while not over.is_set():
+            if session.run(CUT) != "0":
+                ended.append(side.name)
+                return
+
+
 def a_lost_connection(scene):
     """What was compared stays so, and the rest is compared."""
-    cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'plan compare'"
-    ended = []
-    timers = [threading.Timer(after, lambda side=side: ended.append(int(side.super(cut, side.database)[0][0])))
-              for after, side in ((3, scene.target), (5, scene.source))]
-    for timer in timers:
-        timer.start()
+    over, ended = threading.Event(), []
+    cutters = [threading.Thread(target=cut_once, args=(side, over, ended)) for side in (scene.target, scene.source)]
+    for cutter in cutters:
+        cutter.start()
     _, outputs = scene.compare([0], "of: \"source:target\", chunk_rows: 500, tables: [num, tenant]")
     rows = scene.source.value("SELECT (SELECT count(*) FROM num) + (SELECT count(*) FROM tenant)")
-    for timer in timers:
-        timer.join()
-    check(sum(ended) > 0 and outputs["rows"] == int(rows), f"{ended} {outputs} {rows}")
+    over.set()
+    for cutter in cutters:
+        cutter.join()
+    check(len(ended) == 2 and outputs["rows"] == int(rows), f"{ended} {outputs} {rows}")
 
 
 def many_rows(scene):
