@@ -55,38 +55,88 @@ static int finish(struct invocation *invocation, struct session *session,
 	return code;
 }
 
-static int carry_out(struct invocation *invocation, struct session *session,
-                     struct rehearsal *rehearsal)
+/* One walk over the plan, with its beginning and end in the journal. */
+static int carry_out(struct audience *audience, struct session *session, enum walk_mode mode,
+                     const char *step, struct walk_result *result)
+{
+	struct walk_options options = {
+		.mode = mode,
+		.plan = session->plan,
+		.journal = session->journal,
+		.run = &session->run,
+		.secrets = audience->rehearsal->secrets,
+		.connections = audience->rehearsal->connections,
+		.through = mode == WALK_APPLY ? step : NULL,
+		.back_to = mode == WALK_REVERT ? step : NULL,
+		.approve_as = "rehearsal",
+		.wait_for_people = true,
+		.tell = tell_all,
+		.context = audience,
+	};
+	struct error err = {0};
+
+	if (!walk(&options, result))
+		return command_fail(&result->error);
+	int code = report_exit_code(result);
+	if (result->error.kind != ERROR_NONE)
+		show_line(stderr, audience->report.color, TONE_BAD, "  %s%s%s", result->step,
+		          result->step[0] ? ": " : "", result->error.text);
+	const char *outcome = mode == WALK_REVERT && result->outcome == WALK_DONE
+	                              ? "rolled back"
+	                              : report_outcome(result->outcome);
+	return session_end(session, outcome, code, result->downtime_ms, &err) ? code
+	                                                                      : command_fail(&err);
+}
+
+/* As another `plan` would after this one ended. */
+static bool take_up(struct session *session, const struct plan *plan, const char *mode,
+                    struct error *err)
+{
+	session_close(session);
+	*session = (struct session){.rehearsal = true};
+	return session_open(session, plan, true, err) &&
+	       session_take(session, TAKE_OPEN, mode, err);
+}
+
+/* There and back, so that the way back is proven; EXIT_DONE when the plan can go on, or has none.
+ */
+static int prove_way_back(struct audience *audience, struct session *session,
+                          struct walk_result *result)
+{
+	struct rehearsal *rehearsal = audience->rehearsal;
+	const struct plan *plan = session->plan;
+	struct error err = {0};
+	const char *through, *back_to;
+
+	if (!rehearsal_way_back(rehearsal, &through, &back_to))
+		return EXIT_DONE;
+	int code = carry_out(audience, session, WALK_APPLY, through, result);
+	if (code != EXIT_DONE)
+		return code;
+	if (!rehearsal_pass(rehearsal, true, &err) || !take_up(session, plan, "rollback", &err))
+		return command_fail(&err);
+	code = carry_out(audience, session, WALK_REVERT, back_to, result);
+	if (code != EXIT_DONE)
+		return code;
+	if (!rehearsal_pass(rehearsal, false, &err) || !take_up(session, plan, "rehearse", &err))
+		return command_fail(&err);
+	return EXIT_DONE;
+}
+
+static int carry_out_and_examine(struct invocation *invocation, struct session *session,
+                                 struct rehearsal *rehearsal)
 {
 	struct audience audience = {
 		.report = {.stream = stderr, .color = show_wants_color(NULL, stderr)},
 		.rehearsal = rehearsal,
 		.silent = invocation->given[OPTION_JSON],
 	};
-	struct walk_options options = {
-		.mode = WALK_APPLY,
-		.plan = session->plan,
-		.journal = session->journal,
-		.run = &session->run,
-		.secrets = rehearsal->secrets,
-		.connections = rehearsal->connections,
-		.approve_as = "rehearsal",
-		.wait_for_people = true,
-		.tell = tell_all,
-		.context = &audience,
-	};
-	struct walk_result result;
-	struct error err = {0};
+	struct walk_result result = {.downtime_ms = -1};
+	int code = prove_way_back(&audience, session, &result);
 
-	if (!walk(&options, &result))
-		return command_fail(&result.error);
-	int code = report_exit_code(&result);
-	if (result.error.kind != ERROR_NONE)
-		show_line(stderr, audience.report.color, TONE_BAD, "  %s%s%s", result.step,
-		          result.step[0] ? ": " : "", result.error.text);
-	if (!session_end(session, report_outcome(result.outcome), code, result.downtime_ms, &err))
-		return command_fail(&err);
-	return finish(invocation, session, rehearsal, &result, code);
+	if (code == EXIT_DONE)
+		code = carry_out(&audience, session, WALK_APPLY, NULL, &result);
+	return session->journal ? finish(invocation, session, rehearsal, &result, code) : code;
 }
 
 static int rehearse(struct invocation *invocation, struct rehearsal *rehearsal,
@@ -104,7 +154,7 @@ static int rehearse(struct invocation *invocation, struct rehearsal *rehearsal,
 	    !session_take(&session, TAKE_NEW, "rehearse", &err))
 		code = command_fail(&err);
 	else
-		code = carry_out(invocation, &session, rehearsal);
+		code = carry_out_and_examine(invocation, &session, rehearsal);
 	session_close(&session);
 	return code;
 }

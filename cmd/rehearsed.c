@@ -4,6 +4,7 @@
 #include "cmd/report.h"
 #include "cmd/show.h"
 #include "engine/base/clock.h"
+#include "steps/rehearsal/replication.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -46,6 +47,16 @@ static void set_seconds(struct arena *arena, struct value *report, const char *k
 	value_set(arena, report, key, value_real(arena, (double)duration_ms / 1000));
 }
 
+/* In all walks over the plan. */
+static int64_t count_done(const struct session *session)
+{
+	int64_t done = 0;
+
+	for (size_t i = 0; i < session->plan->step_count; i++)
+		done += run_any_done(&session->run, session->plan->steps[i].id);
+	return done;
+}
+
 bool rehearsed_read(struct session *session, const struct walk_result *result, int code,
                     struct value *report, struct error *err)
 {
@@ -58,7 +69,7 @@ bool rehearsed_read(struct session *session, const struct walk_result *result, i
 	value_set_text(arena, report, "outcome", report_outcome(result->outcome));
 	value_set_number(arena, report, "exit", code);
 	value_set_number(arena, report, "steps", (int64_t)session->plan->step_count);
-	value_set_number(arena, report, "steps_done", (int64_t)result->done);
+	value_set_number(arena, report, "steps_done", count_done(session));
 	if (session->plan->downtime_budget_ms)
 		set_seconds(arena, report, "budget_s", session->plan->downtime_budget_ms);
 	if (result->downtime_ms >= 0)
@@ -75,7 +86,9 @@ bool rehearsed_is_good(const struct value *report)
 {
 	return value_get_number(report, "rows_lost", 0) == 0 &&
 	       value_get_number(report, "duplicate_effects", 0) == 0 &&
-	       value_get_number(report, "leftovers", 0) == 0;
+	       value_get_number(report, "leftovers", 0) == 0 &&
+	       (!value_get(report, "replication") ||
+	        replication_is_good(value_get(report, "replication")));
 }
 
 /* ---- For people ---- */
@@ -134,6 +147,64 @@ static void print_data(const struct value *report, bool color, struct arena *are
 		                  " rows, old database against new",
 		                  value_get_number(report, "tables_compared", 0),
 		                  value_get_number(report, "rows_compared", 0)));
+}
+
+static void print_replication(const struct value *report, bool color, struct arena *arena)
+{
+	const struct value *part = value_get(report, "replication");
+
+	if (!part)
+		return;
+	line(color, "servers", TONE_PLAIN,
+	     arena_printf(arena, "from PostgreSQL %s to %s",
+	                  value_get_text(part, "source_version", "?"),
+	                  value_get_text(part, "target_version", "?")));
+	line(color, "transactions",
+	     good_if(value_get_number(part, "transactions_lost", 0) +
+	                     value_get_number(part, "rules_broken", 0) ==
+	             0),
+	     arena_printf(
+		     arena,
+		     "%" PRId64 " of a busy application, %" PRId64 " lost; of its rules, %" PRId64
+		     " do not hold; none ended for %.2f s at most",
+		     value_get_number(part, "transactions", 0),
+		     value_get_number(part, "transactions_lost", 0),
+		     value_get_number(part, "rules_broken", 0), real_of(part, "longest_pause_s")));
+	line(color, "both sides",
+	     good_if(value_get_number(part, "rows_lost", 0) +
+	                     value_get_number(part, "rows_stale", 0) ==
+	             0),
+	     arena_printf(arena,
+	                  "compared %" PRId64 " times, %" PRId64 " tables with %" PRId64
+	                  " rows: %" PRId64 " lost, %" PRId64 " stale",
+	                  value_get_number(part, "comparisons", 0),
+	                  value_get_number(part, "tables", 0), value_get_number(part, "rows", 0),
+	                  value_get_number(part, "rows_lost", 0),
+	                  value_get_number(part, "rows_stale", 0)));
+	line(color, "sequences", good_if(value_get_number(part, "sequences_behind", 0) == 0),
+	     arena_printf(arena, "%" PRId64 ", %" PRId64 " behind",
+	                  value_get_number(part, "sequences", 0),
+	                  value_get_number(part, "sequences_behind", 0)));
+	line(color, "foreign keys",
+	     good_if(value_get_number(part, "foreign_keys_unproven", 0) == 0),
+	     arena_printf(arena, "%" PRId64 ", %" PRId64 " not validated",
+	                  value_get_number(part, "foreign_keys", 0),
+	                  value_get_number(part, "foreign_keys_unproven", 0)));
+	if (value_get_number(part, "written_before_way_back", -1) >= 0)
+		line(color, "way back", TONE_GOOD,
+		     arena_printf(arena,
+		                  "went there, wrote %" PRId64
+		                  " transactions, came back with them, and went again",
+		                  value_get_number(part, "written_before_way_back", 0)));
+	if (value_get_number(part, "leftovers_source", -1) >= 0)
+		line(color, "left by replication",
+		     good_if(value_get_number(part, "leftovers_source", 0) +
+		                     value_get_number(part, "leftovers_target", 0) ==
+		             0),
+		     arena_printf(arena,
+		                  "%" PRId64 " objects on the source, %" PRId64 " on the target",
+		                  value_get_number(part, "leftovers_source", 0),
+		                  value_get_number(part, "leftovers_target", 0)));
 }
 
 static void print_effects(const struct value *report, bool color, struct arena *arena)
@@ -197,6 +268,7 @@ void rehearsed_print(const struct value *report, const struct plan *plan, bool c
 	                  value_get_number(report, "steps", 0)));
 	print_lag(report, color, &arena);
 	print_data(report, color, &arena);
+	print_replication(report, color, &arena);
 	print_effects(report, color, &arena);
 	print_before_after(report, color, &arena);
 	line(color, "journal", TONE_PLAIN, value_get_text(report, "journal", ""));

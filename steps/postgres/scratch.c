@@ -57,6 +57,11 @@ static bool prepare_directory(struct scratch *scratch, const char *parent, const
 	return give_away(scratch->directory, err);
 }
 
+static const char *programs_of(const struct scratch *scratch)
+{
+	return scratch->programs[0] ? scratch->programs : NULL;
+}
+
 static bool write_file(const char *path, const char *text, struct error *err)
 {
 	int handle = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -72,7 +77,7 @@ static bool write_file(const char *path, const char *text, struct error *err)
 
 void scratch_url(const struct scratch *scratch, char *out, size_t size)
 {
-	snprintf(out, size, "postgres://%s:%s@localhost:%d/%s", scratch->user, scratch->password,
+	snprintf(out, size, "postgres://%s:%s@localhost:%d/%s", scratch->owner, scratch->password,
 	         scratch->port, scratch->database);
 }
 
@@ -135,7 +140,10 @@ bool scratch_start(struct scratch *scratch, struct error *err)
 	char data[340], log[340], port[16], socket_dir[340];
 	const char *const arguments[] = {
 		"-D", data, "-p", port, "-k", socket_dir, "-c", "listen_addresses=127.0.0.1", NULL};
-	struct program server = {.name = "postgres", .arguments = arguments, .log_path = log};
+	struct program server = {.name = "postgres",
+	                         .directory = programs_of(scratch),
+	                         .arguments = arguments,
+	                         .log_path = log};
 
 	snprintf(data, sizeof data, "%s/data", scratch->directory);
 	snprintf(log, sizeof log, "%s/log", scratch->directory);
@@ -164,7 +172,10 @@ static bool initialise(struct scratch *scratch, struct error *err)
 	const char *const arguments[] = {
 		"-D", data,   "-U",         scratch->user, pwoption, "-A", "scram-sha-256",
 		"-E", "UTF8", "--locale=C", "-N",          NULL};
-	struct program initdb = {.name = "initdb", .arguments = arguments, .log_path = log};
+	struct program initdb = {.name = "initdb",
+	                         .directory = programs_of(scratch),
+	                         .arguments = arguments,
+	                         .log_path = log};
 
 	snprintf(data, sizeof data, "%s/data", scratch->directory);
 	snprintf(log, sizeof log, "%s/log", scratch->directory);
@@ -177,20 +188,32 @@ static bool initialise(struct scratch *scratch, struct error *err)
 	return good;
 }
 
-bool scratch_make(struct scratch *scratch, const char *parent, const char *name, struct error *err)
+static bool make_database(const struct scratch *scratch, struct error *err)
 {
-	char sql[128];
+	char sql[256];
 
-	*scratch = (struct scratch){.port = port_free(), .user = "u"};
+	snprintf(sql, sizeof sql, "CREATE ROLE %s LOGIN PASSWORD '%s'", scratch->owner,
+	         scratch->password);
+	if (!query_in(scratch, "postgres", sql, NULL, 0, err))
+		return false;
+	snprintf(sql, sizeof sql, "CREATE DATABASE %s OWNER %s", scratch->database, scratch->owner);
+	return query_in(scratch, "postgres", sql, NULL, 0, err);
+}
+
+bool scratch_make(struct scratch *scratch, const char *parent, const char *name,
+                  const char *programs, struct error *err)
+{
+	*scratch =
+		(struct scratch){.port = port_free(), .user = "s", .owner = "u", .database = "d"};
 	random_hex(scratch->user + 1, 7);
+	random_hex(scratch->owner + 1, 7);
 	random_hex(scratch->password, 20);
-	scratch->database[0] = 'd';
 	random_hex(scratch->database + 1, 7);
+	snprintf(scratch->programs, sizeof scratch->programs, "%s", programs ? programs : "");
 	if (scratch->port == 0)
 		return fail(err, ERROR_RETRY, "no free port on the loopback address");
-	snprintf(sql, sizeof sql, "CREATE DATABASE %s", scratch->database);
 	return prepare_directory(scratch, parent, name, err) && initialise(scratch, err) &&
-	       scratch_start(scratch, err) && query_in(scratch, "postgres", sql, NULL, 0, err);
+	       scratch_start(scratch, err) && make_database(scratch, err);
 }
 
 bool scratch_follow(struct scratch *scratch, const struct scratch *leader, const char *parent,
@@ -201,6 +224,7 @@ bool scratch_follow(struct scratch *scratch, const struct scratch *leader, const
 	                                 port, "-U", leader->user, "-X",        "stream",
 	                                 "-R", "-c", "fast",       "-w",        NULL};
 	struct program backup = {.name = "pg_basebackup",
+	                         .directory = programs_of(scratch),
 	                         .arguments = arguments,
 	                         .password = leader->password,
 	                         .log_path = log};

@@ -15,15 +15,19 @@ struct error;
 
 struct scratch {
 	char directory[300]; /* data/, socket and log are in it; removed by scratch_destroy() */
-	char user[32], password[48], database[64];
+	char user[32];       /* a superuser, for us */
+	char owner[32];      /* of the database: an ordinary role, as customers have */
+	char password[48], database[64]; /* the password of both */
+	char programs[256];              /* the directory of its release; "": the newest one */
 	int port;
 	pid_t pid; /* of the server; 0 while it is stopped */
 	bool follower;
 };
 
 /* A new, running cluster in parent/name with an empty database. parent exists and may be entered by
- * the account the server runs as. */
-bool scratch_make(struct scratch *scratch, const char *parent, const char *name, struct error *err);
+ * the account the server runs as. programs: where initdb and postgres are; NULL: the newest. */
+bool scratch_make(struct scratch *scratch, const char *parent, const char *name,
+                  const char *programs, struct error *err);
 
 /* A running hot standby that streams from the leader. */
 bool scratch_follow(struct scratch *scratch, const struct scratch *leader, const char *parent,
@@ -32,7 +36,7 @@ bool scratch_follow(struct scratch *scratch, const struct scratch *leader, const
 /* Ends recovery; returns when the follower takes writes. */
 bool scratch_promote(struct scratch *scratch, struct error *err);
 
-/* "postgres://user:password@localhost:port/database" */
+/* "postgres://owner:password@localhost:port/database" */
 void scratch_url(const struct scratch *scratch, char *out, size_t size);
 
 bool scratch_start(struct scratch *scratch, struct error *err);
@@ -41,7 +45,7 @@ void scratch_stop(struct scratch *scratch);
 /* Stops it and removes its directory. */
 void scratch_destroy(struct scratch *scratch);
 
-/* One statement as the owner; the first field of the first row goes to out (may be NULL). */
+/* Statements as the superuser; the first field of the first row goes to out (may be NULL). */
 bool scratch_query(const struct scratch *scratch, const char *sql, char *out, size_t size,
                    struct error *err);
 

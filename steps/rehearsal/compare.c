@@ -4,61 +4,21 @@
 #include "engine/base/error.h"
 #include "steps/postgres/client.h"
 #include "steps/postgres/count.h"
+#include "steps/rehearsal/rows.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static PGresult *query(PGconn *connection, const char *sql, struct error *err)
-{
-	PGresult *result = PQexec(connection, sql);
-
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		return result;
-	fail(err, ERROR_FAILED, "compare: %.300s", PQerrorMessage(connection));
-	PQclear(result);
-	return NULL;
-}
-
-/* The hashes of all rows of a table, sorted. The name is quoted by the server. */
-static PGresult *hashes(PGconn *connection, const char *table, struct error *err)
-{
-	char sql[512];
-
-	snprintf(sql, sizeof sql,
-	         "SELECT pg_catalog.md5(t::pg_catalog.text) COLLATE \"C\" FROM %s t ORDER BY 1",
-	         table);
-	return query(connection, sql, err);
-}
-
-/* Both are sorted: how many of the first are not in the last, each as often as it is there. */
-static int64_t count_missing(const PGresult *first, const PGresult *last)
-{
-	int64_t missing = 0;
-	int have = PQntuples(last);
-
-	for (int i = 0, k = 0; i < PQntuples(first); i++) {
-		int order = -1;
-		while (k < have &&
-		       (order = strcmp(PQgetvalue(last, k, 0), PQgetvalue(first, i, 0))) < 0)
-			k++;
-		if (k < have && order == 0)
-			k++;
-		else
-			missing++;
-	}
-	return missing;
-}
-
 static bool compare_table(PGconn *first, PGconn *last, const char *table,
                           struct comparison *comparison, struct error *err)
 {
-	PGresult *ours = hashes(first, table, err);
-	PGresult *theirs = ours ? hashes(last, table, err) : NULL;
+	PGresult *ours = rows_hashes(first, table, err);
+	PGresult *theirs = ours ? rows_hashes(last, table, err) : NULL;
 
 	if (theirs) {
-		int64_t missing = count_missing(ours, theirs);
+		int64_t missing = rows_missing(ours, theirs);
 		comparison->tables++;
 		comparison->rows += PQntuples(ours);
 		comparison->missing += missing;
@@ -75,7 +35,7 @@ bool compare_databases(const char *first, const char *last, struct comparison *c
 {
 	PGconn *from = postgres_connect(first, err);
 	PGconn *to = from ? postgres_connect(last, err) : NULL;
-	PGresult *tables = to ? query(from, postgres_tables_sql, err) : NULL;
+	PGresult *tables = to ? rows_query(from, postgres_tables_sql, err) : NULL;
 	bool fine = tables != NULL;
 
 	*comparison = (struct comparison){0};
@@ -97,7 +57,7 @@ bool compare_keys(const char *database, const char *const *keys, size_t count, i
 {
 	PGconn *connection = postgres_connect(database, err);
 	PGresult *rows =
-		connection ? query(connection, "SELECT key FROM public.visits", err) : NULL;
+		connection ? rows_query(connection, "SELECT key FROM public.visits", err) : NULL;
 	size_t have = rows ? (size_t)PQntuples(rows) : 0;
 	const char **there = calloc(have + 1, sizeof *there);
 

@@ -93,6 +93,8 @@ static void compare_before(struct rehearsal *rehearsal)
 
 void rehearsal_event(struct rehearsal *rehearsal, const struct walk_event *event)
 {
+	if (event->step)
+		replication_event(&rehearsal->replication, event);
 	if (!event->step || !rehearsal->heroku.pid)
 		return;
 	if (event->news == NEWS_DONE &&

@@ -66,7 +66,8 @@ bool rehearsal_compare(struct rehearsal *rehearsal, struct error *err)
 	struct comparison comparison;
 	bool fine = serving_database(rehearsal, &arena, &url, err);
 
-	if (fine && *url && rehearsal->first_database[0] &&
+	/* A database that was replicated is compared when both are to be equal. */
+	if (fine && !rehearsal->replication.servers && *url && rehearsal->first_database[0] &&
 	    strcmp(url, rehearsal->first_database) != 0) {
 		fine = compare_databases(rehearsal->first_database, url, &comparison, err);
 		if (fine) {
@@ -90,7 +91,7 @@ static bool examine_rows(struct rehearsal *rehearsal, struct value *report, stru
 
 	users_see_success(&rehearsal->users, LAST_LOOK_MS);
 	users_stop(&rehearsal->users);
-	if (!users_read(&rehearsal->users, arena, &story, err) ||
+	if (!users_read(&rehearsal->users, rehearsal->pass_at_ms, arena, &story, err) ||
 	    !serving_database(rehearsal, arena, &url, err))
 		return false;
 	/* The first database may be gone by now, after it was compared. */
@@ -142,13 +143,20 @@ static bool examine_effects(struct rehearsal *rehearsal, struct value *report, s
 	struct arena *arena = &rehearsal->arena;
 	struct value *ledger, *seen = value_map(arena);
 	int64_t number = 0, effects = 0, duplicates = 0;
+	size_t pass = 0;
 	int64_t copies = count_repeated_copies(rehearsal->plan);
 
 	if (!control_get(&rehearsal->heroku, "/_sim/ledger", arena, &ledger, err))
 		return false;
 	for (const struct value *one = ledger->as.items.first; one; one = one->next) {
-		if (++number <= rehearsal->effects_before)
+		if (++number <= rehearsal->effects_before[0])
 			continue;
+		/* What was undone is done again. */
+		while (pass + 1 < rehearsal->passes &&
+		       number > rehearsal->effects_before[pass + 1]) {
+			seen = value_map(arena);
+			pass++;
+		}
 		const char *key = effect_key(arena, one);
 		effects++;
 		if (value_get(seen, key) && !(is_copy(one) && copies-- > 0))
@@ -268,6 +276,16 @@ static bool examine_remotes(struct rehearsal *rehearsal, struct value *report, s
 	return true;
 }
 
+static bool examine_replication(struct rehearsal *rehearsal, struct value *report,
+                                struct error *err)
+{
+	const char *url = NULL;
+
+	return (!rehearsal->users.log_path[0] ||
+	        serving_database(rehearsal, &rehearsal->arena, &url, err)) &&
+	       replication_examine(&rehearsal->replication, url, &rehearsal->arena, report, err);
+}
+
 bool rehearsal_examine(struct rehearsal *rehearsal, struct value *report, struct error *err)
 {
 	if (rehearsal->users.pid && !examine_rows(rehearsal, report, err))
@@ -275,5 +293,6 @@ bool rehearsal_examine(struct rehearsal *rehearsal, struct value *report, struct
 	if (rehearsal->heroku.pid && (!examine_effects(rehearsal, report, err) ||
 	                              !examine_leftovers(rehearsal, report, err)))
 		return false;
-	return examine_dns(rehearsal, report, err) && examine_remotes(rehearsal, report, err);
+	return examine_replication(rehearsal, report, err) && examine_dns(rehearsal, report, err) &&
+	       examine_remotes(rehearsal, report, err);
 }

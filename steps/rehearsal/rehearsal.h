@@ -4,7 +4,8 @@
  * streaming replicas, a name server, a git repository; Heroku is simulated.
  *
  * Order of use: rehearsal_open, plan_load with `directory`, clock_share_jumps, rehearsal_build,
- * walk (each of its events to rehearsal_event), rehearsal_examine, rehearsal_close. */
+ * walk (each of its events to rehearsal_event), rehearsal_examine, rehearsal_close. Where
+ * rehearsal_way_back says so, three walks, with rehearsal_pass before the second and the third. */
 #ifndef PLAN_REHEARSAL_H
 #define PLAN_REHEARSAL_H
 
@@ -12,10 +13,13 @@
 #include "steps/dns/name_server.h"
 #include "steps/heroku/simulator.h"
 #include "steps/rehearsal/compare.h"
+#include "steps/rehearsal/replication.h"
+#include "steps/rehearsal/servers.h"
 #include "steps/rehearsal/surroundings.h"
 #include "steps/rehearsal/users.h"
 
 #define REHEARSAL_NAME_SERVERS 8
+#define REHEARSAL_PASSES 3 /* there, back, and there again */
 
 struct rehearsal {
 	struct arena arena;
@@ -26,12 +30,17 @@ struct rehearsal {
 	struct name_server name_servers[REHEARSAL_NAME_SERVERS]; /* one a zone */
 	const char *zones[REHEARSAL_NAME_SERVERS];
 	size_t name_server_count;
+	struct servers servers;
+	struct replication replication;
 	struct users users;
 	char first_database[300];     /* where the app's data is before the plan; "" */
 	struct comparison comparison; /* the last one that could be made */
 	bool compared;
-	pid_t burst;            /* a process that makes the followers fall behind */
-	int64_t effects_before; /* in the ledger, before the plan */
+	pid_t burst; /* a process that makes the followers fall behind */
+	int64_t effects_before[REHEARSAL_PASSES]; /* in the ledger, before each pass over the plan
+	                                           */
+	size_t passes;
+	int64_t pass_at_ms; /* when the last one began, by the clock that jumps */
 	struct value *dns_before, *remotes_before;
 	const struct value *secrets, *connections; /* what a walk takes */
 	void (*tell)(const char *text);            /* how far the building is; may be NULL */
@@ -48,6 +57,14 @@ bool rehearsal_build(struct rehearsal *rehearsal, const struct plan *plan, struc
  */
 bool rehearsal_dns(struct rehearsal *rehearsal, struct value **answers, struct error *err);
 
+/* Whether the plan switches a database: then its way back is proven too. The first walk goes
+ * through *through, the second back to *back_to, the third all the way. */
+bool rehearsal_way_back(const struct rehearsal *rehearsal, const char **through,
+                        const char **back_to);
+
+/* Before another walk. stay: the application first works for a while where it is now. */
+bool rehearsal_pass(struct rehearsal *rehearsal, bool stay, struct error *err);
+
 /* Plays along: writes a burst once a follower follows, compares data before anything is destroyed.
  */
 void rehearsal_event(struct rehearsal *rehearsal, const struct walk_event *event);
@@ -58,7 +75,7 @@ bool rehearsal_compare(struct rehearsal *rehearsal, struct error *err);
 
 /* Sends the users home and looks at what is left. Adds to report: downtime_s (measured by the
  * users), rows_written, rows_lost, rows_compared, tables_compared, effects, duplicate_effects,
- * leftovers, dns {name: {before, after}}, remotes {before, after}. */
+ * leftovers, dns {name: {before, after}}, remotes {before, after}, replication (see there). */
 bool rehearsal_examine(struct rehearsal *rehearsal, struct value *report, struct error *err);
 
 /* Ends all processes and removes the directory. Harmless at any time. */

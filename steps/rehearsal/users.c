@@ -122,8 +122,8 @@ static char *read_log(const struct users *users, struct arena *arena, struct err
 	return file_read(arena, users->log_path, LOG_LIMIT, &length, err);
 }
 
-bool users_read(const struct users *users, struct arena *arena, struct users_story *story,
-                struct error *err)
+bool users_read(const struct users *users, int64_t from_ms, struct arena *arena,
+                struct users_story *story, struct error *err)
 {
 	char *data = read_log(users, arena, err);
 	const char *at = data;
@@ -145,7 +145,7 @@ bool users_read(const struct users *users, struct arena *arena, struct users_sto
 			refused_since = true;
 			continue;
 		}
-		if (refused_since && last_success_ms)
+		if (refused_since && last_success_ms && line.answered_ms >= from_ms)
 			story->outage_ms = (story->outage_ms < 0 ? 0 : story->outage_ms) +
 			                   line.answered_ms - last_success_ms;
 		refused_since = false;

@@ -27,7 +27,8 @@ struct users_story {
 	const char **keys; /* of the rows whose writing was acknowledged */
 	size_t key_count;
 	int64_t refused;   /* answers other than 201, or none */
-	int64_t outage_ms; /* all time between two successes with a refusal between; -1: none */
+	int64_t outage_ms; /* all time between two successes with a refusal between, of those since
+	                    * from_ms; -1: none */
 	bool open_at_end;  /* the last answer was a success */
 };
 
@@ -39,7 +40,8 @@ void users_stop(struct users *users);
 /* Waits until a write succeeded after now, at most within_ms of real time. */
 bool users_see_success(const struct users *users, int64_t within_ms);
 
-bool users_read(const struct users *users, struct arena *arena, struct users_story *story,
-                struct error *err);
+/* from_ms: by clock_now_ms(). */
+bool users_read(const struct users *users, int64_t from_ms, struct arena *arena,
+                struct users_story *story, struct error *err);
 
 #endif

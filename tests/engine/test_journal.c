@@ -171,7 +171,8 @@ static void a_journal_being_made_is_never_half_there(void **state)
 		while (waitpid(maker, &status, WNOHANG) == 0) {
 			struct journal *journal =
 				journal_open(place.directory, "test", false, &err);
-			if (journal && !journal_read(journal, 1, &back.arena, keep_last, &back, &err))
+			if (journal &&
+			    !journal_read(journal, 1, &back.arena, keep_last, &back, &err))
 				fail_msg("%s", err.text);
 			if (!journal && err.kind != ERROR_NONE)
 				fail_msg("%s", err.text);

@@ -16,7 +16,7 @@ int scene_open(void **state)
 	strcpy(scene->directory, "/tmp/plan-postgres-XXXXXX");
 	/* The server may run as another account, which must be able to pass. */
 	if (!mkdtemp(scene->directory) || chmod(scene->directory, 0711) != 0 ||
-	    !scratch_make(&scene->cluster, scene->directory, "a", &scene->err)) {
+	    !scratch_make(&scene->cluster, scene->directory, "a", NULL, &scene->err)) {
 		fprintf(stderr, "no cluster: %s\n", scene->err.text);
 		scratch_remove_tree(scene->directory);
 		free(scene);
@@ -44,10 +44,9 @@ PGconn *scene_session(struct scene *scene, const char *role)
 	struct database database;
 	char url[300];
 
-	scratch_url(&scene->cluster, url, sizeof url);
-	if (role)
-		snprintf(url, sizeof url, "postgres://%s:x@localhost:%d/%s", role,
-		         scene->cluster.port, scene->cluster.database);
+	snprintf(url, sizeof url, "postgres://%s:%s@localhost:%d/%s",
+	         role ? role : scene->cluster.user, role ? "x" : scene->cluster.password,
+	         scene->cluster.port, scene->cluster.database);
 	if (!database_understand(&scene->arena, "scene", url, &database, &scene->err))
 		fail_msg("%s", scene->err.text);
 	PGconn *connection = database_open(&database, "test", &scene->err);

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""plan rehearse: the region migration whole; a careless plan that loses rows; a ^C; a plan without Heroku.
+"""plan rehearse: the region migration whole; a careless plan that loses rows; a ^C; a plan without Heroku; the
+replication of databases, there, back and there again. PLAN_LEVEL=release replicates to every server in the directories
+of PLAN_TEST_NEWER_PG_BINS (with initdb and postgres, separated by colons) too.
 
 usage: rehearsal.py PLAN PROJECT CASE"""
 import glob
@@ -147,6 +149,75 @@ def without_heroku():
     remotes = report["remotes"]["."]
     check(remotes["before"] != remotes["after"], report)
     check(not os.path.exists(scratch + "/.git"), "it made a repository beside the plan")
+
+
+def is_proven(report, lost=0):
+    """What was seen from outside of a replication."""
+    print(json.dumps(report, indent=1))
+    part = report["replication"]
+    check(part["rows_lost"] == lost and part["rows_stale"] == 0 and part["sequences_behind"] == 0, "rows and sequences")
+    check(part["comparisons"] == 3 and part["rows"] > 42000 and part["sequences"] == 3, "compared")
+    check(part["foreign_keys"] == 2 and part["foreign_keys_unproven"] == 0, "foreign keys")
+    check(part["leftovers_source"] == part["leftovers_target"] == 0, "leftovers")
+    check(part["transactions_lost"] == part["rules_broken"] == 0 and part["transactions"] > 200, "transactions")
+    check(part["written_before_way_back"] > 20, "the way back")
+    check(0 < part["longest_pause_s"] < 60, "pause")
+    return part
+
+
+def planetscale():
+    """Heroku Postgres to PlanetScale: there, with rows back, there again, and the old database destroyed."""
+    report = report_of(f"{project}/plans/heroku-to-planetscale.yaml", 0)
+    is_proven(report)
+    check(report["outcome"] == "done" and report["steps_done"] == report["steps"] == 12, "steps")
+    check(report["rows_lost"] == 0 and report["rows_written"] > 20 and report["open_at_end"], "users")
+    check(0 < report["downtime_s"] <= report["budget_s"] == 180, "downtime")
+    check(report["duplicate_effects"] == 0 and report["leftovers"] == 0, "effects")
+    shown = subprocess.run([plan, "journal", "--rehearsal", f"{project}/plans/heroku-to-planetscale.yaml"],
+                           capture_output=True, text=True).stdout
+    check("undone       stop-traffic" in shown and shown.count("nobody could write for") == 3, shown)
+
+
+def only_at_release():
+    if os.environ.get("PLAN_LEVEL") != "release":
+        print("SKIP: PLAN_LEVEL=release")
+        sys.exit(77)
+
+
+def copy():
+    """Between two servers without an app, to each major version there is."""
+    only_at_release()
+    for directory in ["", *filter(None, os.environ.get("PLAN_TEST_NEWER_PG_BINS", "").split(":"))]:
+        os.environ["PLAN_TARGET_PG_BIN"] = directory
+        part = is_proven(report_of(f"{project}/plans/copy-database.yaml", 0))
+        print(f"{directory}: from {part['source_version']} to {part['target_version']}")
+
+
+SPOIL = """\
+  spoil:
+    uses: postgres.sql
+    needs: [compare]
+    with:
+      connection: target
+      run: DELETE FROM public.ledger WHERE number < 5
+      check: SELECT NOT EXISTS (SELECT FROM public.ledger WHERE number < 5)
+      undo: SELECT 1
+"""
+
+
+def spoilt():
+    """The proof can fail: rows that somebody deletes on the target are missed from outside before the first switch; the
+    comparison of the plan itself refuses before the second."""
+    only_at_release()
+    with open(f"{project}/plans/copy-database.yaml") as whole:
+        text = whole.read().replace("needs: [compare]", "needs: [spoil]")
+    at = text.index("  switch:\n")
+    with open(scratch + "/spoilt.yaml", "w") as out:
+        out.write(text[:at] + SPOIL + text[at:])
+    report = report_of(scratch + "/spoilt.yaml", 3)
+    print(json.dumps(report, indent=1))
+    part = report["replication"]
+    check(part["comparisons"] == 1 and part["rows_lost"] == 12 and part["where"] == "public.ledger", "nothing is missed")
 
 
 try:

@@ -111,7 +111,7 @@ static json_t *shown(struct world *world, const json_t *addon)
 		"heroku_resource_id", text_of(addon, "name"), "created_at",
 		text_of(addon, "created_at"), "plan", text_of(addon, "plan.name"), "port",
 		cluster->scratch.port, "database_name", cluster->scratch.database, "database_user",
-		cluster->scratch.user, "database_password", cluster->scratch.password,
+		cluster->scratch.owner, "database_password", cluster->scratch.password,
 		"resource_url", text_of(addon, "_url"), "num_bytes", (json_int_t)atoll(bytes),
 		"postgres_version", version, "available_for_ingress", 1, "waiting?",
 		json_is_true(json_object_get(addon, "_unfollowing")), "credentials",

@@ -60,15 +60,20 @@ int64_t cluster_behind(struct world *world, const json_t *addon)
 static bool make_cluster(struct world *world, struct cluster *cluster, const struct cluster *leader,
                          const char *id, struct error *err)
 {
+	struct scratch *scratch = &cluster->scratch;
+	char sql[400];
+
 	if (leader)
-		return scratch_follow(&cluster->scratch, &leader->scratch, world->state_dir, id,
-		                      err);
-	return scratch_make(&cluster->scratch, world->state_dir, id, err) &&
-	       scratch_query(&cluster->scratch,
-	                     "CREATE TABLE visits (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), "
-	                     "key text NOT NULL UNIQUE, source text NOT NULL, "
-	                     "at timestamptz NOT NULL DEFAULT clock_timestamp())",
-	                     NULL, 0, err);
+		return scratch_follow(scratch, &leader->scratch, world->state_dir, id, err);
+	if (!scratch_make(scratch, world->state_dir, id, NULL, err))
+		return false;
+	snprintf(sql, sizeof sql,
+	         "CREATE TABLE visits (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), "
+	         "key text NOT NULL UNIQUE, source text NOT NULL, "
+	         "at timestamptz NOT NULL DEFAULT clock_timestamp()); "
+	         "ALTER TABLE visits OWNER TO %s",
+	         scratch->owner);
+	return scratch_query(scratch, sql, NULL, 0, err);
 }
 
 static bool make_database(struct world *world, const char *id, const char *leader_id)

@@ -110,7 +110,7 @@ static void credentials(struct call *call)
 		return;
 	all = json_pack("[o]",
 	                credential(call->world, addon, "default",
-	                           cluster_of(call->world, text_of(addon, "id"))->scratch.user));
+	                           cluster_of(call->world, text_of(addon, "id"))->scratch.owner));
 	json_array_foreach(json_object_get(addon, "_credentials"), i, name)
 		json_array_append_new(all, credential(call->world, addon, json_string_value(name),
 	                                              json_string_value(name)));
