@@ -251,8 +251,10 @@ static bool revert(struct step *step, const struct value *before, struct error *
 	if (!app)
 		return true;
 	const char *stack = heroku_text_or_null(before, "now.stack");
-	if (value_get_bool(before, "exists", true))
-		return !stack || set_stack(&heroku, stack, err);
+	if (value_get_bool(before, "exists", true)) {
+		const char *now = heroku_text_or_null(app, "build_stack.name");
+		return !stack || (now && strcmp(now, stack) == 0) || set_stack(&heroku, stack, err);
+	}
 	if (!step->was_done && !check_ours(&heroku, app, value_get(before, "wanted"), err))
 		return false;
 	if (!heroku_delete(&heroku, heroku_path(&heroku, "/apps/%s", name), err))

@@ -82,7 +82,14 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 
 static bool revert(struct step *step, const struct value *before, struct error *err)
 {
-	return put(step, value_get(before, "now"), err);
+	struct heroku heroku;
+	struct value *now;
+	const struct value *then = value_get(before, "now");
+
+	if (!heroku_open(&heroku, step, err) ||
+	    !buildpacks_read(&heroku, lookup_field(&heroku, "app"), &now, err))
+		return false;
+	return value_equal(now, then) || put(step, then, err);
 }
 
 const struct step_module heroku_buildpacks = {

@@ -215,15 +215,17 @@ static bool take_away(struct heroku *heroku, const char *key, const struct value
 static bool revert(struct step *step, const struct value *before, struct error *err)
 {
 	struct heroku heroku;
-	struct value *app;
+	struct value *app, *now = value_map(step->arena);
 	const struct value *wanted = value_get(before, "wanted");
 
 	if (!heroku_open(&heroku, step, err) ||
-	    !lookup_app(&heroku, lookup_field(&heroku, "app"), &app, err))
+	    !lookup_app(&heroku, lookup_field(&heroku, "app"), &app, err) ||
+	    (app && !features_read(&heroku, lookup_field(&heroku, "app"), now, err)))
 		return false;
+	/* What an earlier attempt took away is gone. */
 	for (const struct value *one = app && wanted ? wanted->as.items.first : NULL; one;
 	     one = one->next)
-		if (!value_get(value_get(before, "now"), one->key) &&
+		if (!value_get(value_get(before, "now"), one->key) && value_get(now, one->key) &&
 		    !take_away(&heroku, one->key, one, err))
 			return false;
 	return true;

@@ -137,12 +137,14 @@ static bool revert(struct step *step, const struct value *before, struct error *
 {
 	struct heroku heroku;
 	struct value *app;
-	const char *slug = value_get_text(before, "now", "");
+	const char *slug = value_get_text(before, "now", ""), *now = "";
+	int64_t version;
 
 	if (!heroku_open(&heroku, step, err) ||
-	    !lookup_app(&heroku, lookup_field(&heroku, "app"), &app, err))
+	    !lookup_app(&heroku, lookup_field(&heroku, "app"), &app, err) ||
+	    (app && !release_read_slug(&heroku, lookup_field(&heroku, "app"), &now, &version, err)))
 		return false;
-	if (!app)
+	if (!app || (slug[0] && strcmp(now, slug) == 0))
 		return true;
 	if (slug[0])
 		return release(&heroku, slug, "Back to the code before the plan", err);

@@ -2,13 +2,15 @@
 """Every module of the registry keeps the contract of engine/step.h. For each one, with a small plan of its own:
 
   the look shows a difference; apply; the look shows none; a second apply makes no call that could change
-  anything; the way back restores what was there, or the module has no inverse and the preview says so; apply
-  works again; and without its journal, on the changed world, nothing happens twice.
+  anything; the way back restores what was there, also when it is killed before it is recorded, and undoes nothing
+  twice then; or the module has no inverse and the preview says so; apply works again; and without its journal, on
+  the changed world, nothing happens twice.
 
-usage: conformance.py PLAN [MODULE...]"""
+usage: conformance.py PLAN PLAN_CRASH [MODULE...]"""
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -291,8 +293,20 @@ class Case:
             self.must_be(before, self.done(), "the way back did something that the preview does not say")
             return
         check(re.search(r"undo +it\n", preview), f"{self.module}: {preview}")
-        self.run(0, "rollback", "--to", "it", "--yes", self.file)
+        self.dies_before_it_is_recorded()
         self.must_be(former, self.state(), "the way back did not restore")
+        before = self.effects()
+        self.run(0, "rollback", "--to", "it", "--yes", self.file)
+        self.must_be(before, self.effects(), "what was undone already was undone once more")
+
+    def dies_before_it_is_recorded(self):
+        """The way back, killed when all is undone and the journal does not say so."""
+        process = self.place.begin("rollback", *self.row.options, "--to", "it", "--yes", self.file,
+                                   program=self.place.crashing, PLAN_CRASH_BEFORE="undone")
+        check(process.wait(150) == -signal.SIGKILL, f"{self.module}: it was not killed: {self.place.log()}")
+
+    def effects(self):
+        return {key: value for key, value in self.done().items() if key != "writes"}
 
     def works_without_its_journal(self):
         shutil.rmtree(os.path.join(self.directory, ".plan"))
@@ -351,10 +365,12 @@ def every_module_has_a_row(plan):
 
 def main():
     region.require_tools()
-    plan, chosen = os.path.abspath(sys.argv[1]), sys.argv[2:] or list(TABLE)
+    plan, crashing = (os.path.abspath(path) for path in sys.argv[1:3])
+    chosen = sys.argv[3:] or list(TABLE)
     every_module_has_a_row(plan)
     broken = []
     with Place(plan) as place:
+        place.crashing = crashing
         for module in chosen:
             began = time.monotonic()
             try:

@@ -34,6 +34,7 @@ class Place(World):
     """One for all modules; each has apps, a directory and a journal of its own."""
 
     servers = databases = None
+    crashing = None  # the program that can be killed at a record
 
     def __exit__(self, *details):
         if self.servers:

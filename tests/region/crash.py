@@ -44,7 +44,7 @@ def interrupted(world, command, nth):
         process.wait(nth / 10)
     except subprocess.TimeoutExpired:
         process.send_signal(which)
-    process.wait(30)
+    process.wait(150)
     check(process.returncode in (0, wanted, -which), f"{command[0]}: exit {process.returncode}: {world.log()}")
     if process.returncode == 0:
         return False
