@@ -8,10 +8,10 @@ both sides are the same, and while it follows the target never was anything but 
 A seed chooses what happens, where and when. PLAN_LEVEL=release takes more seeds, and more faults of each."""
 import os
 import random
+import re
 import subprocess
 import sys
 import time
-import traceback
 
 from cluster import Cluster, Failed, wait_until
 from disk import Disk
@@ -25,7 +25,7 @@ RELEASE = os.environ.get("PLAN_LEVEL") == "release"
 SEEDS = range(1, 11) if RELEASE else range(1, 4)
 SNAPSHOTS = 10000 if RELEASE else 700  # of one seed, at least
 MORE = 6 if RELEASE else 0  # faults besides one of each kind
-ARCHIVES, ARCHIVE_ROWS = 12, 1000
+ARCHIVES, ARCHIVE_ROWS = 6, 1000
 PATIENCE = 180
 PLAN = """plan: 1
 name: faults
@@ -51,8 +51,8 @@ steps:
     needs: [replicate]
     with: {for: 1h}
 """
-# A chunk is two pages.
-CHUNKS = [("p / 4096", "p / 2"), ("p + 4096", "p + 2"), ("- 1, 4096)", "- 1, 2)")]
+# A chunk is six pages.
+CHUNKS = [("p / 4096", "p / 6"), ("p + 4096", "p + 6"), ("- 1, 4096)", "- 1, 6)")]
 
 # What our sessions say in a stage: side, who, text.
 STAGES = {
@@ -90,18 +90,17 @@ KINDS = [*NETWORK, *SERVERS, *KILLS, *COMMITS]
 class Scene:
     """One run of the plan between proxies, with an application on the source."""
 
-    def __init__(self, source, target, disk, seed, rewrite=(), archives=ARCHIVES):
+    def __init__(self, source, target, disk, seed, rewrite=(), archives=ARCHIVES, pause=0.03):
         self.chance = random.Random(seed)
         self.disk, self.seed = disk, seed
         self.sides = {"source": source, "target": target}
         for name, side in self.sides.items():
-            side.database = side.add_database(f"app_{seed}".lower().replace(" ", "_").replace("-", "_"),
-                                              disk.database_option() if name == "target" else "")
+            side.database = side.add_database(f"app_{seed}".replace(" ", "_"), disk.database_option() if name == "target" else "")
         self.tables = make(source, archives, ARCHIVE_ROWS)
         self.proxies = {name: Proxy(side) for name, side in self.sides.items()}
         self.run = Schedule(PROGRAM, source, target, [*CHUNKS, *rewrite], small=False, plan=PLAN,
                             urls=[self.proxies[name].url() for name in ("source", "target")])
-        self.writers, self.reader = Writers(source, seed), Reader(target)
+        self.writers, self.reader = Writers(source, seed, pause=pause), Reader(target)
         self.faults, self.may_end, self.runs = [], False, 0
 
     def __enter__(self):
@@ -204,6 +203,8 @@ class Scene:
         self.proxies[side].release()
         if kind == "disk_full":
             self.disk_is_noticed()
+        elif kind == "kill_step":
+            self.step_is_missed()
 
     # ---- Deeds ----
 
@@ -247,11 +248,13 @@ class Scene:
 
     def kill_step(self):
         self.may_end = True
-        step = processes.service(self.run.process.pid)
-        processes.kill(step)
-        # While it copies, that ends the plan; while it serves, it is started again.
+        self.step = processes.service(self.run.process.pid)
+        processes.kill(self.step)
+
+    def step_is_missed(self):
+        """While it copies, that ends the plan; while it serves, it is started again."""
         wait_until(lambda: self.run.process.poll() is not None or
-                   processes.service(self.run.process.pid) not in (None, step), "it is noticed")
+                   processes.service(self.run.process.pid) not in (None, self.step), "the killed step is missed", PATIENCE)
         if self.run.process.poll() is None:
             self.may_end = False
 
@@ -261,10 +264,10 @@ class Scene:
 
     # ---- The end ----
 
-    def settle(self):
+    def settle(self, snapshots=SNAPSHOTS):
         """Everything that was committed is on the other side, row for row."""
         self.follows()
-        self.wait(lambda: self.reader.count >= SNAPSHOTS, f"{SNAPSHOTS} snapshots")
+        self.wait(lambda: self.reader.count >= snapshots, f"{snapshots} snapshots")
         self.writers.stop()
         logs = [row[0] for row in self.sides["source"].rows(
             "SELECT 'plan_replication.' || relname FROM pg_class WHERE relnamespace = 'plan_replication'::regnamespace"
@@ -339,8 +342,60 @@ def everything_happens(source, target, disk, seed):
         return len(scene.faults), scene.reader.count
 
 
+# ---- Designs that lose or double rows: each is made by rewriting statements, and must be caught ----
+
+def while_it_follows(scene):
+    scene.follows()
+
+
+def killed_before_the_target_commits(scene):
+    scene.follows()
+    for _ in range(3):
+        trap = Trap("hold", "plan follow", b"SET mark = mark + 1")
+        if scene.meets("target", trap, "following"):
+            scene.kill_member()
+        scene.proxies["target"].release()
+
+
+def lost_after_the_record(scene):
+    for _ in range(2):
+        scene.meets("target", Trap("reset", "plan copy", b"SET done = true", down=True), "copying")
+
+
+BROKEN = {
+    "batch in READ COMMITTED": (while_it_follows, [("BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN")],
+                                "no moment of the source|both sides differ"),
+    "log emptied before the target commits": (killed_before_the_target_commits, [("BEGIN ISOLATION LEVEL REPEATABLE READ;", "")],
+                                              "no moment of the source|both sides differ"),
+    "rows of a chunk committed apart from its record": (
+        lost_after_the_record, [("UPDATE plan_replication.chunk SET done", "COMMIT; BEGIN; UPDATE plan_replication.chunk SET done")],
+        "both sides differ|could not create unique index|rows of the target are not unique"),
+}
+TRIES = 3
+
+
+def must_be_caught(source, target, disk, name):
+    deed, rules, sign = BROKEN[name]
+    for number in range(1, TRIES + 1):
+        seed = f"broken {list(BROKEN).index(name)} {number}"
+        with Scene(source, target, disk, seed, rewrite=rules, archives=1, pause=0.003) as scene:
+            try:
+                scene.apply()
+                deed(scene)
+                scene.settle(400)
+            except (AssertionError, Failed) as caught:
+                said = re.search(sign, f"{caught} {scene.run.log()}")
+                if not said:
+                    report(scene)
+                    raise
+                print(f"caught: {name}, try {number}: {said[0]}", flush=True)
+                return
+    raise SystemExit(f"{name}: nobody noticed")
+
+
 def main():
     chosen = [int(one) for one in sys.argv[3:] if one.isdigit()] or ([] if sys.argv[3:] else SEEDS)
+    broken = [name for name in BROKEN if not sys.argv[3:] or "broken" in sys.argv[3:] or name in sys.argv[3:]]
     settings = {"deadlock_timeout": "200ms", "log_min_messages": "fatal"}
     with Disk() as disk, Cluster("source", settings=settings) as source, Cluster("target", settings=settings) as target:
         disk.prepare(target)
@@ -348,7 +403,9 @@ def main():
         for seed in chosen:
             for i, number in enumerate(everything_happens(source, target, disk, seed)):
                 sums[i] += number
-        print(f"{sums[0]} faults, {sums[1]} snapshots")
+        print(f"{sums[0]} faults, {sums[1]} snapshots", flush=True)
+        for name in broken:
+            must_be_caught(source, target, disk, name)
     print("ok")
 
 

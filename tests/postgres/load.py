@@ -110,7 +110,7 @@ DOINGS = [transfer] * 8 + [append] * 4 + [swap, move, insert, insert, delete, ch
 class Writers:
     """Some sessions, each with a seed of its own; they go on after whatever happens to the source."""
 
-    def __init__(self, cluster, seed, count=3, pause=0.006):
+    def __init__(self, cluster, seed, count=3, pause=0.03):
         self.cluster, self.pause, self.leaving = cluster, pause, threading.Event()
         self.committed = [0] * count
         self.threads = [threading.Thread(target=self.work, args=(seed, n), daemon=True) for n in range(count)]
