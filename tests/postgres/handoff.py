@@ -221,6 +221,21 @@ def a_table_begins_anew_after_a_wait_for_its_lock(source, target, **options):
         check("the service ended" not in run.log(), run.log())
 
 
+def the_server_soon_misses_who_is_gone(source, target, **options):
+    """What a session has locked stays locked as long as the server believes in its client."""
+    prepare(source, target)
+    names = ", ".join(f"current_setting('tcp_{name}')" for name in (
+        "keepalives_idle", "keepalives_interval", "keepalives_count", "user_timeout"))
+    setting = "SET plan_replication.applying = 'on'"
+    rule = (setting, f"CREATE TABLE IF NOT EXISTS public.said AS SELECT concat_ws(' ', {names}) AS v; {setting}")
+    with Schedule(PROGRAM, source, target, rewrite=[rule], **options) as run:
+        run.begin()
+        run.follows()
+        found = target.value("SELECT v FROM said")
+        check(found == "30 10 3 60000", f"{found}")
+    target.sql("DROP TABLE said")
+
+
 def the_whole_is_killed_and_taken_up(source, target, **options):
     with Scene(source, target, page=5, **options) as scene:
         scene.run.kill()
@@ -306,7 +321,7 @@ SCHEDULES = [rows_move_behind_the_copy, rows_move_before_the_copy, the_table_is_
              everything_is_deleted_between_two_chunks, keys_change_hands, old_snapshot_writes_late,
              a_prepared_transaction_commits_after_the_copy, rows_without_a_key, killed_between_the_commits,
              killed_in_a_chunk, killed_before_the_table_is_closed, the_source_is_lost_while_it_is_captured,
-             a_table_begins_anew_after_a_wait_for_its_lock, the_whole_is_killed_and_taken_up, capture_is_not_bypassed, truncated_while_it_follows,
+             a_table_begins_anew_after_a_wait_for_its_lock, the_server_soon_misses_who_is_gone, the_whole_is_killed_and_taken_up, capture_is_not_bypassed, truncated_while_it_follows,
              a_batch_is_one_moment, columns_change, values_change_by_ddl]
 
 def nothing_happens(source, target, **options):
