@@ -198,6 +198,8 @@ class Scene:
         self.faults.append((stage, kind, f"{side}: {trap}"))
         if kind in ("hole", "delay"):
             time.sleep(trap.seconds)  # how long it lasts, not for something to happen
+        if kind == "disk_full":
+            self.proxies[side].release()  # whoever is held there may have locked what the deed wants
         if kind not in NETWORK and kind not in COMMITS:
             getattr(self, kind)()
         self.proxies[side].release()
