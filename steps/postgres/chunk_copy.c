@@ -174,7 +174,7 @@ static bool record_chunk(struct link *link, const struct lease *lease, struct er
 }
 
 /* Whoever commits the last chunk sees all of them done. */
-static bool close_table(struct link *link, const struct lease *lease, struct error *err)
+static bool close_table(struct link *link, int64_t id, int64_t generation, struct error *err)
 {
 	return query_run(
 		link->target,
@@ -183,8 +183,27 @@ static bool close_table(struct link *link, const struct lease *lease, struct err
 	                     " AND generation = %lld AND phase = 'copying' AND NOT EXISTS (SELECT"
 	                     " FROM " OUR_SCHEMA ".chunk c WHERE c.relation = r.id"
 	                     " AND c.generation = r.generation AND NOT c.done)",
-	                     (long long)lease->table->id, (long long)lease->generation),
+	                     (long long)id, (long long)generation),
 		err);
+}
+
+/* Whoever committed the last chunk may have died of it, or lost the answer: nobody takes a chunk of
+ * that table any more. */
+static bool close_left_open(struct link *link, bool *found, struct error *err)
+{
+	PGresult *rows =
+		query(link->target,
+	              "SELECT r.id, r.generation FROM " OUR_SCHEMA
+	              ".relation r WHERE r.phase = 'copying' AND NOT EXISTS (SELECT FROM " OUR_SCHEMA
+	              ".chunk c WHERE c.relation = r.id AND c.generation = r.generation"
+	              " AND NOT c.done) LIMIT 1",
+	              err);
+	*found = rows && PQntuples(rows) == 1;
+	bool fine = rows && (!*found || close_table(link, query_field_number(rows, 0, 0),
+	                                            query_field_number(rows, 0, 1), err));
+
+	PQclear(rows);
+	return fine;
 }
 
 static bool copy_chunk(struct link *link, const struct lease *lease, struct error *err)
@@ -200,7 +219,8 @@ static bool copy_chunk(struct link *link, const struct lease *lease, struct erro
 		                        "it was rewritten or altered", err);
 	}
 	return write_rows(link, lease, err) && wait_for_wal(link, err) &&
-	       record_chunk(link, lease, err) && close_table(link, lease, err);
+	       record_chunk(link, lease, err) &&
+	       close_table(link, lease->table->id, lease->generation, err);
 }
 
 bool chunk_copy_next(struct link *link, bool *found, struct error *err)
@@ -212,7 +232,8 @@ bool chunk_copy_next(struct link *link, bool *found, struct error *err)
 	bool fine = take_lease(link, &lease, err);
 	*found = fine && lease.table;
 	if (fine && !lease.table)
-		fine = query_run(link->target, "ROLLBACK", err);
+		fine = query_run(link->target, "ROLLBACK", err) &&
+		       close_left_open(link, found, err);
 	else if (fine)
 		fine = copy_chunk(link, &lease, err) ||
 		       fail_while(err, "copy %s, pages %lld to %lld", lease.table->relation->quoted,

@@ -47,14 +47,23 @@ static bool start(struct crew *crew, struct member *member, struct error *err)
 	}
 	member->pid = pid;
 	member->content = false;
+	member->worked = false;
+	member->began_ms = clock_real_ms();
 	return true;
 }
 
 /* ---- What they say ---- */
 
-/* A line: N and a note, or the first letter of an error's kind in capitals, and its text. */
+/* A line: W and the number of a member that has done some work; N and a note; or a letter for an
+ * error's kind, and its text. */
 static bool hear(struct crew *crew, char *line, struct error *err)
 {
+	if (line[0] == 'W') {
+		size_t index = strtoul(line + 1, NULL, 10);
+		if (index < crew->count)
+			crew->members[index].worked = true;
+		return true;
+	}
 	if (line[0] == 'N') {
 		step_note(crew->step, "%s", line + 1);
 		return true;
@@ -87,9 +96,19 @@ static bool listen_to_all(struct crew *crew, struct error *err)
 
 /* ---- Their lives ---- */
 
-static void bury(struct member *member, int status)
+static int64_t pause_after(int64_t tries)
 {
 	int64_t pause_ms = PAUSE_FIRST_MS;
+
+	for (int64_t i = 0; i < tries && pause_ms < PAUSE_LONGEST_MS; i++)
+		pause_ms *= 2;
+	return pause_ms < PAUSE_LONGEST_MS ? pause_ms : PAUSE_LONGEST_MS;
+}
+
+/* One that did some work, and for longer than it would have to wait now, had recovered. */
+static void bury(struct member *member, int status)
+{
+	int64_t lived_ms = clock_real_ms() - member->began_ms;
 
 	member->pid = 0;
 	member->content = WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -97,11 +116,9 @@ static void bury(struct member *member, int status)
 		member->tries = 0;
 		return;
 	}
-	for (int64_t i = 0; i < member->tries && pause_ms < PAUSE_LONGEST_MS; i++)
-		pause_ms *= 2;
-	member->tries++;
-	member->again_ms =
-		clock_real_ms() + (pause_ms < PAUSE_LONGEST_MS ? pause_ms : PAUSE_LONGEST_MS);
+	if (member->worked && lived_ms > pause_after(member->tries))
+		member->tries = 0;
+	member->again_ms = clock_real_ms() + pause_after(member->tries++);
 }
 
 static void reap(struct crew *crew)
@@ -116,9 +133,9 @@ static void reap(struct crew *crew)
 
 bool crew_tend(struct crew *crew, struct error *err)
 {
-	reap(crew);
 	if (!listen_to_all(crew, err))
 		return false;
+	reap(crew);
 	for (size_t i = 0; i < crew->count; i++) {
 		struct member *member = &crew->members[i];
 		bool wanted = !member->pid && (!member->content || member->role == CREW_FOLLOWS);

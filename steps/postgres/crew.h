@@ -21,7 +21,9 @@ enum crew_role { CREW_COPIES, CREW_FOLLOWS };
 struct member {
 	enum crew_role role;
 	pid_t pid;        /* 0: not running */
-	int64_t tries;    /* deaths in a row */
+	int64_t tries;    /* deaths in a row, none of which came after some work */
+	int64_t began_ms; /* clock_real_ms() when it was started */
+	bool worked;      /* since then */
 	int64_t again_ms; /* clock_real_ms() from which it may be started; 0: now */
 	bool content;     /* ended because nothing was left to do */
 };

@@ -56,6 +56,18 @@ static void tell(void *context, const char *text)
 	say(context, 'N', text);
 }
 
+/* Once in its life: that it could do something. */
+static void say_it_worked(const struct crew *crew, struct member *member)
+{
+	char index[24];
+
+	if (member->worked)
+		return;
+	member->worked = true; /* of this process only */
+	snprintf(index, sizeof index, "%zu", (size_t)(member - crew->members));
+	say(crew, 'W', index);
+}
+
 /* ---- Copying ---- */
 
 static bool mark_following(struct link *link, int64_t id, struct error *err)
@@ -106,10 +118,9 @@ static bool build_next(struct link *link, bool *found, struct error *err)
 		for (size_t i = 0; fine && ours && i < link->table_count; i++)
 			if (link->tables[i].id == id)
 				fine = build_indexes(link, &link->tables[i], err);
-		if (ours)
+		if (fine && ours)
 			fine = query_run(link->target, "SELECT pg_catalog.pg_advisory_unlock_all()",
-			                 err) &&
-			       fine;
+			                 err);
 	}
 	PQclear(rows);
 	return fine;
@@ -142,7 +153,8 @@ static bool begin_anew(struct link *link, struct followed *table, struct error *
 	                        err);
 }
 
-static bool copy(struct link *link, struct error *err)
+static bool copy(const struct crew *crew, struct member *member, struct link *link,
+                 struct error *err)
 {
 	struct batch_report report = {0};
 	bool found = false, all = false;
@@ -159,7 +171,9 @@ static bool copy(struct link *link, struct error *err)
 		arena_free(&arena);
 		if (!fine || all)
 			return fine;
-		if (!found)
+		if (found)
+			say_it_worked(crew, member);
+		else
 			pause_ms(IDLE_MS);
 	}
 	return true;
@@ -167,7 +181,8 @@ static bool copy(struct link *link, struct error *err)
 
 /* ---- Following ---- */
 
-static bool follow(struct link *link, const char *mode, struct error *err)
+static bool follow(const struct crew *crew, struct member *member, struct link *link,
+                   struct error *err)
 {
 	int64_t last_ms = 0;
 
@@ -176,10 +191,12 @@ static bool follow(struct link *link, const char *mode, struct error *err)
 		bool due;
 		if (!batch_is_due(link, last_ms, &due, err))
 			return false;
-		if (due && !batch_run(link, mode, &report, err))
+		if (due && !batch_run(link, crew->mode, &report, err))
 			return false;
 		if (due)
 			last_ms = clock_real_ms();
+		if (due && !report.refused && !report.changed)
+			say_it_worked(crew, member);
 		if (report.changed && !begin_anew(link, report.changed, err))
 			return false;
 		pause_ms(report.refused ? REFUSED_MS : FOLLOW_MS);
@@ -189,21 +206,21 @@ static bool follow(struct link *link, const char *mode, struct error *err)
 
 /* ---- The whole ---- */
 
-static bool carry_out(const struct crew *crew, const struct member *member, struct link *link,
+static bool carry_out(const struct crew *crew, struct member *member, struct link *link,
                       struct error *err)
 {
 	switch (member->role) {
 	case CREW_COPIES:
 		return link_open(link, "copy", err) && link_read_tables(link, err) &&
-		       copy(link, err);
+		       copy(crew, member, link, err);
 	case CREW_FOLLOWS:
 		return link_open(link, "follow", err) && link_read_tables(link, err) &&
-		       follow(link, crew->mode, err);
+		       follow(crew, member, link, err);
 	}
 	return false;
 }
 
-_Noreturn void crew_member_run(const struct crew *crew, const struct member *member)
+_Noreturn void crew_member_run(const struct crew *crew, struct member *member)
 {
 	struct arena arena = {0};
 	struct error err = {0};

@@ -7,6 +7,6 @@ struct crew;
 struct member;
 
 /* In the new process; its exit code is 0 when it was asked to stop or nothing is left to do. */
-_Noreturn void crew_member_run(const struct crew *crew, const struct member *member);
+_Noreturn void crew_member_run(const struct crew *crew, struct member *member);
 
 #endif

@@ -235,7 +235,13 @@ bool database_find(struct step *step, const char *connection, struct database *d
 
 /* ---- Sessions ---- */
 
+/* A server asks after a silent client only every two hours by itself, and keeps its locks so long:
+ * ours asks as often as we ask after the server. */
 static const char pinned[] = "SET search_path = '';"
+			     "SET tcp_keepalives_idle = 30;"
+			     "SET tcp_keepalives_interval = 10;"
+			     "SET tcp_keepalives_count = 3;"
+			     "SET tcp_user_timeout = 60000;"
 			     "SET timezone = 'UTC';"
 			     "SET datestyle = 'ISO, YMD';"
 			     "SET intervalstyle = 'postgres';"

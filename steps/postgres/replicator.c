@@ -270,9 +270,13 @@ static bool change_shift(struct step *step, struct error *err)
 		return begin_shift(step, wanted, err);
 	/* A table that was altered began anew after everyone had nothing left to copy. */
 	bool all = true;
-	if (shift == SHIFT_THERE && crew_copied(&crew) && replicator_caught_up(&all, err) && !all)
+	if (shift != SHIFT_THERE || !crew_copied(&crew))
+		return true;
+	if (!replicator_caught_up(&all, err))
+		return false;
+	if (!all)
 		crew_call_copiers(&crew);
-	return all || err->kind == ERROR_NONE;
+	return true;
 }
 
 /* Also called by step_sleep(). */
@@ -291,8 +295,12 @@ bool replicator_begin(struct step *step, struct error *err)
 {
 	static struct stream stream; /* as long as the crew */
 
-	if (!stream_find(step, NULL, &stream, err) || !prepare(step, &stream, err))
+	if (!stream_find(step, NULL, &stream, err))
 		return false;
+	if (!prepare(step, &stream, err)) {
+		link_close(&keeper); /* it holds the run lock, which the next try wants */
+		return false;
+	}
 	running = true;
 	step->tend = tend;
 	return true;

@@ -273,7 +273,9 @@ class Cluster:
                 f"@{host or self.host}:{self.port}/{quote(database or self.database, safe='')}" + (query and f"?{query}"))
 
     def psql(self, role, database):
-        command = ["psql", "-X", "-q", "-A", "-t", "-F", FIELD, "-R", ROW, "-P", f"null={NULL}", "-h", self.host, "-p",
+        # What is in the path may be a script that looks for this one each time.
+        own = os.path.join(self.bin, "psql")
+        command = [own if os.path.exists(own) else "psql", "-X", "-q", "-A", "-t", "-F", FIELD, "-R", ROW, "-P", f"null={NULL}", "-h", self.host, "-p",
                    str(self.port), "-U", role or self.owner, "-d", database or self.database]
         return command, {"PATH": os.environ["PATH"], "PGPASSWORD": self.password, "PGCONNECT_TIMEOUT": "20"}
 

@@ -11,6 +11,7 @@ from schedule import Schedule
 PROGRAM = os.path.abspath(sys.argv[2])
 # Some 10 pages.
 ROWS = "SELECT n, 'value ' || n, repeat('x', 700) FROM generate_series(1, 100) n"
+PLAN_WITH_RETRY = schedule_module.PLAN.replace("steps:\n", "defaults:\n  retry: {attempts: 5, backoff: 100ms to 100ms}\nsteps:\n")
 TABLE = "CREATE TABLE t (id int{key}, v text, filler text)"
 
 
@@ -177,6 +178,64 @@ def killed_in_a_chunk(source, target, **options):
             check(scene.run.log().count("begins anew") == 0, scene.run.log())
 
 
+def killed_before_the_table_is_closed(source, target, **options):
+    """Every chunk is recorded, and who recorded the last one is gone: somebody else says that the table is copied."""
+    with Scene(source, target, page=10, **options) as scene:
+        check(target.value("SELECT max(number) FROM plan_replication.chunk") == "9", "the last chunk is another one")
+        scene.run.die("closing", "SET phase = 'copied'")
+        scene.run.go("chunk")
+        scene.run.follows()
+        scene.run.equal()
+
+
+def the_source_is_lost_while_it_is_captured(source, target, **options):
+    """The next try has the run lock: nobody of the last one holds it."""
+    prepare(source, target)
+    with Schedule(PROGRAM, source, target, plan=PLAN_WITH_RETRY, **options) as run:
+        run.hold("capture", "CREATE TABLE IF NOT EXISTS plan_replication.beat")
+        run.begin()
+        run.reached("capture")
+        source.super("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'plan replicate'")
+        run.go("capture")
+        run.follows()
+        check("another process" not in run.log(), run.log())
+        check("is lost" in run.log(), run.log())
+        run.equal()
+
+
+def a_table_begins_anew_after_a_wait_for_its_lock(source, target, **options):
+    """That the lock was not had at once is no failure, then or later."""
+    prepare(source, target)
+    with source.session() as busy, Schedule(PROGRAM, source, target, **options) as run:
+        busy.run("BEGIN; LOCK TABLE t IN ROW EXCLUSIVE MODE")
+        run.after("refused", "FROM pg_catalog.pg_locks l")
+        run.begin()
+        run.reached("refused")
+        busy.run("COMMIT")
+        run.go("refused")
+        run.follows()
+        source.sql("ALTER TABLE t ALTER v TYPE text USING v || '!'; INSERT INTO t VALUES (1000, 'wakes it', '')")
+        wait_until(lambda: target.value("SELECT count(*) FROM t WHERE v LIKE '%!'") == "100", "copied anew", 120)
+        run.follows()
+        run.equal()
+        check("the service ended" not in run.log(), run.log())
+
+
+def the_server_soon_misses_who_is_gone(source, target, **options):
+    """What a session has locked stays locked as long as the server believes in its client."""
+    prepare(source, target)
+    names = ", ".join(f"current_setting('tcp_{name}')" for name in (
+        "keepalives_idle", "keepalives_interval", "keepalives_count", "user_timeout"))
+    setting = "SET plan_replication.applying = 'on'"
+    rule = (setting, f"CREATE TABLE IF NOT EXISTS public.said AS SELECT concat_ws(' ', {names}) AS v; {setting}")
+    with Schedule(PROGRAM, source, target, rewrite=[rule], **options) as run:
+        run.begin()
+        run.follows()
+        found = target.value("SELECT v FROM said")
+        check(found == "30 10 3 60000", f"{found}")
+    target.sql("DROP TABLE said")
+
+
 def the_whole_is_killed_and_taken_up(source, target, **options):
     with Scene(source, target, page=5, **options) as scene:
         scene.run.kill()
@@ -261,7 +320,8 @@ def values_change_by_ddl(source, target, **options):
 SCHEDULES = [rows_move_behind_the_copy, rows_move_before_the_copy, the_table_is_rewritten,
              everything_is_deleted_between_two_chunks, keys_change_hands, old_snapshot_writes_late,
              a_prepared_transaction_commits_after_the_copy, rows_without_a_key, killed_between_the_commits,
-             killed_in_a_chunk, the_whole_is_killed_and_taken_up, capture_is_not_bypassed, truncated_while_it_follows,
+             killed_in_a_chunk, killed_before_the_table_is_closed, the_source_is_lost_while_it_is_captured,
+             a_table_begins_anew_after_a_wait_for_its_lock, the_server_soon_misses_who_is_gone, the_whole_is_killed_and_taken_up, capture_is_not_bypassed, truncated_while_it_follows,
              a_batch_is_one_moment, columns_change, values_change_by_ddl]
 
 def nothing_happens(source, target, **options):
@@ -287,6 +347,8 @@ BROKEN = {
     "TRUNCATE marker ignored": (truncated_while_it_follows, [("WHERE k0 IS NULL)", "WHERE false)")]),
     "chunk record apart": (rows_move_before_the_copy, [(
         "UPDATE plan_replication.chunk SET done", "COMMIT; BEGIN; SELECT public.die_once(); UPDATE plan_replication.chunk SET done")]),
+    "a table that nobody closes": (killed_before_the_table_is_closed, [
+        ("WHERE r.phase = 'copying' AND NOT EXISTS", "WHERE false AND NOT EXISTS")]),
     "batch cut by LIMIT": (keys_change_hands, [("SELECT DISTINCT k0 FROM d)", "SELECT DISTINCT k0 FROM d LIMIT 1)")]),
 }
 

@@ -41,8 +41,11 @@ PATIENCE = 120  # seconds
 SMALL_CHUNKS = [("4096", "1")]
 
 class Schedule:
-    def __init__(self, program, source, target, rewrite=(), small=True):
+    """plan is another one than the above; urls are those of proxies in front of both sides."""
+
+    def __init__(self, program, source, target, rewrite=(), small=True, plan=PLAN, urls=None):
         self.program, self.source, self.target = program, source, target
+        self.plan, self.urls = plan, urls or (source.url(), target.url())
         self.directory = tempfile.mkdtemp(prefix="plan-schedule-")
         self.process = None
         self.rules = [*(SMALL_CHUNKS if small else []), *rewrite]
@@ -50,7 +53,7 @@ class Schedule:
     def __enter__(self):
         os.mkdir(self.path("events"))
         with open(self.path("handoff.yaml"), "w") as out:
-            out.write(PLAN)
+            out.write(self.plan)
         self.rewrite(self.rules)
         return self
 
@@ -100,7 +103,7 @@ class Schedule:
             self.process = subprocess.Popen(
                 [self.program, "apply", "--yes", self.path("handoff.yaml")], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, start_new_session=True,
-                env={**os.environ, "SOURCE_URL": self.source.url(), "TARGET_URL": self.target.url(), "NO_COLOR": "1",
+                env={**os.environ, "SOURCE_URL": self.urls[0], "TARGET_URL": self.urls[1], "NO_COLOR": "1",
                      "PLAN_SCHEDULE": self.path("events")})
 
     def log(self):
