@@ -12,7 +12,7 @@ from schedule import Schedule
 
 PROGRAM, MATRIX = (os.path.abspath(path) for path in sys.argv[1:3])
 RELEASE = os.environ.get("PLAN_LEVEL") == "release"
-EVERY, COUNT = ("1", "5000") if RELEASE else ("12", "100")
+EVERY, COUNT = ("1", "5000") if RELEASE else ("24", "60")
 SCHEMA = "CREATE TABLE m (id int{key}, v text); CREATE TABLE n (owner int, v text)"
 ROWS = """INSERT INTO m SELECT n, 'row ' || n FROM generate_series(1, 9) n;
 INSERT INTO n SELECT n % 3, 'twice' FROM generate_series(0, 5) n"""

@@ -224,12 +224,12 @@ def some(what):
     """At the default level: each way of being killed, with some strides."""
     if isinstance(what, Apply):
         what.killed("before a call's effect", repeat(("before", 4)), 4)
-        what.killed("after a call's effect", repeat(("after", 2)), 4)
-        what.killed("a record", records(21), 4)
+        what.killed("after a call's effect", repeat(("after", 4)), 4)
+        what.killed("a record", records(31), 3)
         what.killed("a signal", signals(3, 4), 3)
     else:
         what.killed("a call", repeat(("before", 2), ("after", 2)), 10)
-        what.killed("a record", records(9), 10)
+        what.killed("a record", records(15), 5)
         what.killed("a signal", signals(1, 1), 1)
 
 

@@ -176,7 +176,7 @@ class World:
         for process in self.processes:
             process.send_signal(signal.SIGTERM)
         for process in self.processes:
-            process.wait(30)
+            process.wait(150)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     # ---- Making it ----
