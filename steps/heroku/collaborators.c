@@ -81,13 +81,15 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 static bool revert(struct step *step, const struct value *before, struct error *err)
 {
 	struct heroku heroku;
+	struct value *now = value_map(step->arena);
 	const struct value *wanted = value_get(before, "wanted");
 
-	if (!heroku_open(&heroku, step, err))
+	if (!heroku_open(&heroku, step, err) ||
+	    !collaborators_read(&heroku, lookup_field(&heroku, "app"), now, err))
 		return false;
 	for (const struct value *one = wanted ? wanted->as.items.first : NULL; one;
 	     one = one->next) {
-		if (value_get(value_get(before, "now"), one->key))
+		if (value_get(value_get(before, "now"), one->key) || !value_get(now, one->key))
 			continue;
 		const char *path = heroku_path(&heroku, "/apps/%s/collaborators/%s",
 		                               lookup_field(&heroku, "app"), one->key);

@@ -269,6 +269,7 @@ static bool apply(struct step *step, const struct changes *changes, struct error
 static bool revert(struct step *step, const struct value *before, struct error *err)
 {
 	struct heroku heroku;
+	struct value *addon;
 
 	if (!heroku_open(&heroku, step, err))
 		return false;
@@ -277,7 +278,10 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		step_note(step, "what %s held before the copy is lost", name);
 	if (value_get_bool(before, "exists", true))
 		return true;
-	return heroku_delete(&heroku, heroku_path(&heroku, "/apps/%s/addons/%s", app, name), err);
+	if (!lookup_addon(&heroku, name, &addon, err))
+		return false;
+	return !addon ||
+	       heroku_delete(&heroku, heroku_path(&heroku, "/apps/%s/addons/%s", app, name), err);
 }
 
 const struct step_module heroku_postgres_copy = {

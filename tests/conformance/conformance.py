@@ -295,18 +295,15 @@ class Case:
         check(re.search(r"undo +it\n", preview), f"{self.module}: {preview}")
         self.dies_before_it_is_recorded()
         self.must_be(former, self.state(), "the way back did not restore")
-        before = self.effects()
+        before = self.done()
         self.run(0, "rollback", "--to", "it", "--yes", self.file)
-        self.must_be(before, self.effects(), "what was undone already was undone once more")
+        self.must_be(before, self.done(), "what was undone already was undone once more")
 
     def dies_before_it_is_recorded(self):
         """The way back, killed when all is undone and the journal does not say so."""
         process = self.place.begin("rollback", *self.row.options, "--to", "it", "--yes", self.file,
                                    program=self.place.crashing, PLAN_CRASH_BEFORE="undone")
         check(process.wait(150) == -signal.SIGKILL, f"{self.module}: it was not killed: {self.place.log()}")
-
-    def effects(self):
-        return {key: value for key, value in self.done().items() if key != "writes"}
 
     def works_without_its_journal(self):
         shutil.rmtree(os.path.join(self.directory, ".plan"))
