@@ -120,6 +120,7 @@ measure() {
 	rec "$section" "$data" "$variant" "$round" peak_pss_mb "$(awk '{ print $1 }' "$W/sample")"
 	rec "$section" "$data" "$variant" "$round" source_cpu_s "$(sub "$(cluster_cpu src)" "$sc")"
 	rec "$section" "$data" "$variant" "$round" target_cpu_s "$(sub "$(cluster_cpu tgt)" "$tc")"
+	rec "$section" "$data" "$variant" "$round" servers_cpu_s "$(awk -v a="$sc" -v b="$tc" -v c="$(cluster_cpu src)" -v d="$(cluster_cpu tgt)" 'BEGIN { print c + d - a - b }')"
 	[ $code = 0 ] || { log "exit $code"; rec "$section" "$data" "$variant" "$round" exit_code $code; }
 	return $code; }
 
