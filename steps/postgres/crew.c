@@ -47,6 +47,7 @@ static bool start(struct crew *crew, struct member *member, struct error *err)
 	}
 	member->pid = pid;
 	member->content = false;
+	member->began = true;
 	return true;
 }
 

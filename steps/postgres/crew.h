@@ -12,6 +12,7 @@
 
 struct database;
 struct error;
+struct link;
 struct step;
 
 #define CREW_MOST 33 /* 32 that copy and one that follows */
@@ -24,6 +25,7 @@ struct member {
 	int64_t tries;    /* deaths in a row */
 	int64_t again_ms; /* clock_real_ms() from which it may be started; 0: now */
 	bool content;     /* ended because nothing was left to do */
+	bool began;       /* was started before */
 };
 
 struct crew {
@@ -31,6 +33,8 @@ struct crew {
 	const struct database *from, *to;
 	const char *mode;         /* of the stream: the follower works in this one only */
 	int64_t bytes_per_second; /* of all together; 0: no limit */
+	const struct link *read;  /* whose tables were read just now, in the same direction: a
+	                           * first start need not read them again; NULL: none were */
 	struct member members[CREW_MOST];
 	size_t count;
 	int pipe[2];
