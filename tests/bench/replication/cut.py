@@ -32,9 +32,10 @@ def main():
         del steps[name]
     if "no-preflight" in options:
         steps["extensions"] = without(steps["extensions"], "needs")
-    for key in ("preconditions", "approval", "postconditions"):
+    for key in ("approval", "postconditions"):
         steps["switch"] = without(steps["switch"], key)
     steps["switch"] = steps["switch"].replace("[compare]", "[replicate]")
+    steps["switch"] = re.sub(r"^ +stable_for: .*\n", "", steps["switch"], flags=re.M)
     steps["replicate"] = without(steps["replicate"], "postconditions")
     for key in ("workers", "lock_timeout"):
         if key in options:

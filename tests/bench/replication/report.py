@@ -13,6 +13,7 @@ import sys
 Bar = collections.namedtuple("Bar", "text section data ours metric peer limit")
 
 # peer None: the value itself; a tuple: the best of those variants and every round. limit: (comparison, figure).
+FEW = 3  # rounds; below that a median says nothing
 BULK = {"update": ("bulk UPDATE", 1.5), "insert": ("bulk INSERT", 1.8), "copy": ("bulk COPY", 2.4),
         "delete": ("bulk DELETE", 2.7), "update_wide": ("bulk UPDATE, wide rows", 1.4)}
 BARS = {
@@ -83,8 +84,12 @@ def verdict(bar, values):
     if bar.limit is None:
         return "-"
     comparison, limit = bar.limit
-    middle = max(values) if comparison.startswith("worst") else statistics.median(values)
-    return "met" if (middle >= limit if comparison == ">=" else middle <= limit) else "MISSED"
+    worst = comparison.startswith("worst")
+    middle = max(values) if worst else statistics.median(values)
+    met = middle >= limit if comparison == ">=" else middle <= limit
+    if len(values) < FEW and (met or not worst):
+        return "too few rounds to say"
+    return "met" if met else "MISSED"
 
 
 def cells(bar, figures):
