@@ -54,7 +54,7 @@ static const char columns_sql[] =
 	" UNION SELECT b.root, t.typbasetype, t.typtypmod FROM base b"
 	"  JOIN pg_catalog.pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'),"
 	" keys AS (SELECT DISTINCT ON (i.indrelid) i.indrelid, i.indclass, i.indnkeyatts, "
-        "x.relname,"
+	"x.relname,"
 	"  (SELECT pg_catalog.array_agg(u.n ORDER BY u.at) FROM"
 	"   pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY u (n, at)) AS columns"
 	"  FROM pg_catalog.pg_index i JOIN wanted w ON w.oid = i.indrelid"
