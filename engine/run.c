@@ -235,6 +235,7 @@ static void fold_failed(struct run *run, struct run_step *step, const struct rec
 static void fold_undone(struct run *run, struct run_step *step, enum run_state state)
 {
 	step->state = state;
+	step->was_done = step->was_done && state == RUN_PASSED; /* of that nothing is undone */
 	step->intent_seq = 0;
 	step->reached_seq = 0;
 	step->intent_at_ms = 0;

@@ -12,6 +12,7 @@
 
 struct database;
 struct error;
+struct link;
 struct step;
 
 #define CREW_MOST 33 /* 32 that copy and one that follows */
@@ -22,7 +23,7 @@ struct member {
 	enum crew_role role;
 	pid_t pid;        /* 0: not running */
 	int64_t tries;    /* deaths in a row, none of which came after some work */
-	int64_t began_ms; /* clock_real_ms() when it was started */
+	int64_t began_ms; /* clock_real_ms() when it was last started; 0: never */
 	bool worked;      /* since then */
 	int64_t again_ms; /* clock_real_ms() from which it may be started; 0: now */
 	bool content;     /* ended because nothing was left to do */
@@ -33,6 +34,8 @@ struct crew {
 	const struct database *from, *to;
 	const char *mode;         /* of the stream: the follower works in this one only */
 	int64_t bytes_per_second; /* of all together; 0: no limit */
+	const struct link *read;  /* whose tables were read just now, in the same direction: a
+	                           * first start need not read them again; NULL: none were */
 	struct member members[CREW_MOST];
 	size_t count;
 	int pipe[2];

@@ -206,15 +206,26 @@ static bool follow(const struct crew *crew, struct member *member, struct link *
 
 /* ---- The whole ---- */
 
+/* The process was forked with what its parent had read: a copy of its own. */
+static bool know_tables(const struct crew *crew, const struct member *member, struct link *link,
+                        struct error *err)
+{
+	if (!crew->read || member->began_ms)
+		return link_read_tables(link, err);
+	link->tables = crew->read->tables;
+	link->table_count = crew->read->table_count;
+	return true;
+}
+
 static bool carry_out(const struct crew *crew, struct member *member, struct link *link,
                       struct error *err)
 {
 	switch (member->role) {
 	case CREW_COPIES:
-		return link_open(link, "copy", err) && link_read_tables(link, err) &&
+		return link_open(link, "copy", err) && know_tables(crew, member, link, err) &&
 		       copy(crew, member, link, err);
 	case CREW_FOLLOWS:
-		return link_open(link, "follow", err) && link_read_tables(link, err) &&
+		return link_open(link, "follow", err) && know_tables(crew, member, link, err) &&
 		       follow(crew, member, link, err);
 	}
 	return false;

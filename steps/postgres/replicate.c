@@ -4,6 +4,7 @@
 #include "engine/step.h"
 #include "steps/postgres/capture.h"
 #include "steps/postgres/crew.h"
+#include "steps/postgres/link.h"
 #include "steps/postgres/modules.h"
 #include "steps/postgres/query.h"
 #include "steps/postgres/relation.h"
@@ -204,14 +205,14 @@ static bool revert(struct step *step, const struct value *before, struct error *
 		return true; /* it was there before this step; what it has copied since may stay */
 	if (!stream_find(step, NULL, &stream, err))
 		return false;
-	PGconn *source = database_open(&stream.source, "roll back", err);
-	PGconn *target = source ? database_open(&stream.target, "roll back", err) : NULL;
-	bool fine = target && state_read(target, step->arena, &row, &exists, err) &&
-	            capture_remove(source, lock_timeout_ms, step, err) &&
-	            query_run(source, "DROP SCHEMA IF EXISTS " OUR_SCHEMA " CASCADE", err) &&
-	            (!exists || remove_target(step, target, err));
-	PQfinish(source);
-	PQfinish(target);
+	/* After a way back the target is closed, and to be emptied all the same. */
+	struct link link = {.arena = step->arena, .from = &stream.source, .to = &stream.target};
+	bool fine = link_open(&link, "roll back", err) &&
+	            state_read(link.target, step->arena, &row, &exists, err) &&
+	            capture_remove(link.source, lock_timeout_ms, step, err) &&
+	            query_run(link.source, "DROP SCHEMA IF EXISTS " OUR_SCHEMA " CASCADE", err) &&
+	            (!exists || remove_target(step, link.target, err));
+	link_close(&link);
 	return fine;
 }
 

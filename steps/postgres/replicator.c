@@ -33,6 +33,7 @@ static struct link
 	keeper; /* the sessions of this process itself; the target's holds the run lock */
 static struct progress progress;
 static bool running;
+static bool fresh; /* the keeper's tables were read after their chunks were planned, just now */
 static enum shift shift;
 static int64_t shift_at_ms;
 
@@ -215,7 +216,7 @@ static bool prepare(struct step *step, const struct stream *stream, struct error
 	       register_tables(&relations, err) && read_shift(&shift_now, err) &&
 	       (shift_now == SHIFT_BACK || target_is_fit(step, err)) &&
 	       link_read_tables(&keeper, err) && capture_install(keeper.source, &capture, err) &&
-	       plan_chunks(err);
+	       plan_chunks(err) && link_read_tables(&keeper, err);
 }
 
 /* ---- Running ---- */
@@ -237,6 +238,9 @@ static bool begin_shift(struct step *step, enum shift wanted, struct error *err)
 		.bytes_per_second = value_get_number(step->with, "max_rate", 0),
 	};
 	int64_t workers = value_get_number(step->with, "workers", DEFAULT_WORKERS);
+	/* Read later than the fingerprints, so that columns which change in between are noticed. */
+	crew.read = fresh && !back ? &keeper : NULL;
+	fresh = false;
 	if (!crew_make(&crew, back ? 0 : (size_t)workers, err))
 		return false;
 	shift = wanted;
@@ -301,7 +305,7 @@ bool replicator_begin(struct step *step, struct error *err)
 		link_close(&keeper); /* it holds the run lock, which the next try wants */
 		return false;
 	}
-	running = true;
+	running = fresh = true;
 	step->tend = tend;
 	return true;
 }

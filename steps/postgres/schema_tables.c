@@ -23,7 +23,8 @@ static const char table_definition[] =
 	"   AND NOT a.attisdropped) || ' columns')";
 
 /* Columns of a child by INHERITS come in another order than they were added in; partitions have no
- * identity of their own before 17. What not every version has is read through JSON. */
+ * identity of their own before 17. What not every version has is read through JSON. Servers since
+ * 15.20 number the versions of a column among its options, each in its own way: pg_attver. */
 static const char column_definition[] =
 	"concat_ws(' ', CASE WHEN c.relispartition OR NOT EXISTS"
 	"   (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)"
@@ -40,7 +41,8 @@ static const char column_definition[] =
 	" CASE WHEN a.attstorage <> t.typstorage THEN concat('STORAGE ', a.attstorage) END,"
 	" 'COMPRESSION ' || NULLIF(to_jsonb(a)->>'attcompression', ''),"
 	" 'STATISTICS ' || NULLIF(to_jsonb(a)->>'attstattarget', '-1'),"
-	" 'WITH ' || array_to_string(a.attoptions, ', '),"
+	" 'WITH ' || (SELECT string_agg(o, ', ') FROM unnest(a.attoptions) o"
+	"   WHERE NOT starts_with(o, 'pg_attver=')),"
 	" 'FOREIGN ' || array_to_string(a.attfdwoptions, ', '))";
 
 static const char sequence_definition[] =

@@ -168,6 +168,12 @@ def back(run, source, target, before):
     source.sql("INSERT INTO accounts (owner) VALUES ('the source takes writes')")
 
 
+def begun_anew(run, target):
+    """After the way back, when the target is closed to others, the copy itself can be undone, too."""
+    run.run(0, "rollback", "--yes", "--to", "replicate", run.file)
+    check(target.value("SELECT count(*) FROM accounts") == "0", "the target has rows still")
+
+
 def without_ours(rows):
     return [row for row in rows if "zz_plan_" not in row[0]]
 
@@ -179,6 +185,7 @@ def main():
         before = (source.rows(KEYS), source.rows(TRIGGERS))
         there(run, source, target, before)
         back(run, source, target, before)
+        begun_anew(run, target)
         there(run, source, target, before)
         run.run(0, "approve", run.file, "complete")
         run.run(0, "apply", "--yes", run.file)
