@@ -191,13 +191,13 @@ static bool close_table(struct link *link, int64_t id, int64_t generation, struc
  * that table any more. */
 static bool close_left_open(struct link *link, bool *found, struct error *err)
 {
-	PGresult *rows =
-		query(link->target,
-	              "SELECT r.id, r.generation FROM " OUR_SCHEMA
-	              ".relation r WHERE r.phase = 'copying' AND NOT EXISTS (SELECT FROM " OUR_SCHEMA
-	              ".chunk c WHERE c.relation = r.id AND c.generation = r.generation"
-	              " AND NOT c.done) LIMIT 1",
-	              err);
+	PGresult *rows = query(
+		link->target,
+		"SELECT r.id, r.generation FROM " OUR_SCHEMA
+		".relation r WHERE r.phase = 'copying' AND NOT EXISTS (SELECT FROM " OUR_SCHEMA
+		".chunk c WHERE c.relation = r.id AND c.generation = r.generation"
+		" AND NOT c.done) LIMIT 1",
+		err);
 	*found = rows && PQntuples(rows) == 1;
 	bool fine = rows && (!*found || close_table(link, query_field_number(rows, 0, 0),
 	                                            query_field_number(rows, 0, 1), err));

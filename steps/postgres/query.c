@@ -58,7 +58,8 @@ bool query_failed(PGconn *connection, const PGresult *result, struct error *err)
 	struct text out = {.limit = 2000};
 
 	/* Of a session that had begun: one that does not come about is told by who opens it. */
-	if (PQstatus(connection) != CONNECTION_OK && PQparameterStatus(connection, "server_version"))
+	if (PQstatus(connection) != CONNECTION_OK &&
+	    PQparameterStatus(connection, "server_version"))
 		text_format(&out, "the connection to %s:%s/%s is lost: ", PQhost(connection),
 		            PQport(connection), PQdb(connection));
 	put_line(&out, "", primary ? primary : PQerrorMessage(connection));

@@ -228,7 +228,7 @@ static _Noreturn void work_for_ever(int number, application_where *where, void *
 	for (;;) {
 		struct error err = {0};
 		if (!connection && where(context, url, sizeof url - strlen(our_name))) {
-			strcat(url, our_name);
+			memcpy(url + strlen(url), our_name, sizeof our_name);
 			connection = postgres_connect(url, &err);
 		}
 		if (connection && act(&worker, connection)) {
