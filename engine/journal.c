@@ -144,15 +144,24 @@ static bool make_tables(struct journal *journal, struct error *err)
 	       store_run(journal, "COMMIT", "keep its tables", err);
 }
 
-static bool check_version(struct journal *journal, struct error *err)
+/* A file in which nothing is yet is no journal to whoever does not make one: false without error.
+ */
+static bool check_version(struct journal *journal, bool make, struct error *err)
 {
-	/* First the tables: marks that are read later are there when these are. */
+	/* All of one moment: somebody may be making it. */
+	sqlite3_exec(journal->database, "BEGIN", NULL, NULL, NULL);
 	int64_t tables = sql_number(journal, "SELECT count(*) FROM sqlite_master");
+	bool busy = sqlite3_errcode(journal->database) == SQLITE_BUSY;
 	int64_t application = sql_number(journal, "PRAGMA application_id");
 	int64_t version = sql_number(journal, "PRAGMA user_version");
+	if (busy)
+		store_failed(journal, "read it", err);
+	sqlite3_exec(journal->database, "ROLLBACK", NULL, NULL, NULL);
 
+	if (busy)
+		return false;
 	if (version == 0 && tables == 0)
-		return make_tables(journal, err);
+		return make && make_tables(journal, err);
 	if (application != APPLICATION_ID)
 		return fail(err, ERROR_REFUSED, "%s is damaged or not a journal of plan",
 		            journal->path);
@@ -176,7 +185,7 @@ static bool open_database(struct journal *journal, bool make, struct error *err)
 	                 "PRAGMA secure_delete = ON; PRAGMA journal_mode = DELETE;"
 	                 "PRAGMA synchronous = EXTRA",
 	                 "set it up", err) &&
-	       check_version(journal, err);
+	       check_version(journal, make, err);
 }
 
 static void give_paths(struct journal *journal, const char *directory, const char *name)

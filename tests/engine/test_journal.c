@@ -153,6 +153,37 @@ static void a_secret_is_not_in_the_file_and_comes_back_only_with_the_key(void **
 	remove_place(&place);
 }
 
+/* Whoever looks while a journal is made reads an empty one, or finds none. */
+static void a_journal_being_made_is_never_half_there(void **state)
+{
+	struct error err = {0};
+	(void)state;
+
+	for (int i = 0; i < 20; i++) {
+		struct place_of_journal place = make_place();
+		struct reading_back back = {0};
+		int status = 0;
+		pid_t maker = fork();
+		if (maker == 0) {
+			struct journal *made = journal_open(place.directory, "test", true, &err);
+			_exit(made && journal_lock(made, "test", &err) ? 0 : 1);
+		}
+		while (waitpid(maker, &status, WNOHANG) == 0) {
+			struct journal *journal =
+				journal_open(place.directory, "test", false, &err);
+			if (journal &&
+			    !journal_read(journal, 1, &back.arena, keep_last, &back, &err))
+				fail_msg("%s", err.text);
+			if (!journal && err.kind != ERROR_NONE)
+				fail_msg("%s", err.text);
+			journal_close(journal);
+		}
+		assert_int_equal(status, 0);
+		arena_free(&back.arena);
+		remove_place(&place);
+	}
+}
+
 /* A flipped byte is found, or lies where nothing is kept; it never crashes, never reads as another
  * record. */
 static void no_flipped_byte_changes_what_is_read(void **state)
@@ -309,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_appended_is_there_for_the_next_process),
 		cmocka_unit_test(a_secret_is_not_in_the_file_and_comes_back_only_with_the_key),
+		cmocka_unit_test(a_journal_being_made_is_never_half_there),
 		cmocka_unit_test(no_flipped_byte_changes_what_is_read),
 		cmocka_unit_test(of_two_that_want_the_lock_exactly_one_gets_it),
 		cmocka_unit_test(a_full_disk_stops_the_run_and_leaves_the_journal_whole),
