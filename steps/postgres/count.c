@@ -3,6 +3,7 @@
 #include "steps/postgres/count.h"
 #include "engine/step.h"
 #include "steps/postgres/client.h"
+#include "steps/postgres/relation.h"
 
 #include <libpq-fe.h>
 #include <stdlib.h>
@@ -10,7 +11,8 @@
 const char postgres_tables_sql[] =
 	"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) "
 	"FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-	"WHERE c.relkind = 'r' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' "
+	"WHERE c.relkind = 'r' AND n.nspname NOT IN ('information_schema', '" OUR_SCHEMA "') "
+	"AND n.nspname !~ '^pg_' "
 	"ORDER BY 1";
 
 /* One snapshot for all tables; a large one takes longer than other questions may. */

@@ -9,7 +9,8 @@ struct error;
 struct step;
 struct value;
 
-/* Gives the quoted name of each table of the user's, sorted: "public.orders". */
+/* Gives the quoted name of each table of the user's, sorted: "public.orders". What replication
+ * keeps for itself is none. */
 extern const char postgres_tables_sql[];
 
 /* Adds "public.orders" -> number for each table to counts, all as of one moment. Asks between two

@@ -4,15 +4,12 @@
 #include "engine/base/clock.h"
 #include "steps/postgres/client.h"
 #include "steps/rehearsal/control.h"
+#include "steps/rehearsal/helper.h"
 #include "steps/rehearsal/rehearsal.h"
 
 #include <libpq-fe.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -47,17 +44,11 @@ static void commit_rows(const char *database)
 	PQfinish(connection);
 }
 
-static _Noreturn void hold_back(const struct rehearsal *rehearsal, const char *addon, pid_t parent)
+static _Noreturn void hold_back(const struct rehearsal *rehearsal, const char *addon)
 {
 	struct error err = {0};
 
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
-	nanosleep(&(struct timespec){.tv_sec = BURST_HOLD_MS / 1000,
-	                             .tv_nsec = BURST_HOLD_MS % 1000 * 1000000L},
-	          NULL);
+	helper_nap_ms(BURST_HOLD_MS);
 	_exit(pause_replay(&rehearsal->heroku, addon, false, &err) ? 0 : 1);
 }
 
@@ -67,16 +58,14 @@ static void fall_behind(struct rehearsal *rehearsal, const struct walk_event *ev
 {
 	const char *addon = value_get_text(value_get(event->body, "outputs"), "database", NULL);
 	struct error err = {0};
-	pid_t parent = getpid();
 
 	if (!addon || rehearsal->burst || !rehearsal->first_database[0] ||
 	    !pause_replay(&rehearsal->heroku, addon, true, &err))
 		return;
 	commit_rows(rehearsal->first_database);
-	fflush(NULL);
-	rehearsal->burst = fork();
+	rehearsal->burst = helper_fork();
 	if (rehearsal->burst == 0)
-		hold_back(rehearsal, addon, parent);
+		hold_back(rehearsal, addon);
 	if (rehearsal->burst < 0) {
 		rehearsal->burst = 0;
 		pause_replay(&rehearsal->heroku, addon, false, &err);

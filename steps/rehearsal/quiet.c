@@ -5,24 +5,21 @@
 #include "engine/base/error.h"
 #include "engine/base/text.h"
 #include "steps/postgres/client.h"
+#include "steps/postgres/count.h"
 #include "steps/postgres/ours.h"
+#include "steps/postgres/relation.h"
+#include "steps/rehearsal/helper.h"
 #include "steps/rehearsal/rows.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { LOCK_TRIES = 5, AGAIN_MS = 100 };
 
 #define OF_USERS \
-	"nspname <> 'information_schema' AND nspname <> 'plan_replication' AND nspname !~ '^pg_'"
-
-static const char tables_sql[] =
-	"SELECT pg_catalog.format('%I.%I', nspname, relname) FROM pg_catalog.pg_class c "
-	"JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace "
-	"WHERE relkind = 'r' AND " OF_USERS " ORDER BY 1";
+	"nspname <> 'information_schema' AND nspname <> '" OUR_SCHEMA "' AND nspname !~ '^pg_'"
 
 static const char sequences_sql[] =
 	"SELECT pg_catalog.format('%I.%I', schemaname, sequencename) COLLATE \"C\", "
@@ -38,11 +35,6 @@ struct sides {
 	PGconn *written, *other;
 	PGresult *tables;
 };
-
-static void nap(void)
-{
-	nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000L}, NULL);
-}
 
 /* ---- Rows ---- */
 
@@ -78,7 +70,7 @@ static bool compare_rows(const struct sides *sides, int64_t within_ms, struct qu
 				return false;
 		if (quiet->lost + quiet->stale == 0 || clock_real_ms() > until_ms)
 			return true;
-		nap();
+		helper_nap_ms(AGAIN_MS);
 	}
 }
 
@@ -143,7 +135,7 @@ static bool hold_writers(const struct sides *sides, struct error *err)
 			fail(err, ERROR_FAILED, "hold the writers back: %.200s",
 			     PQerrorMessage(sides->written));
 			command(sides->written, "ROLLBACK");
-			nap();
+			helper_nap_ms(AGAIN_MS);
 		}
 	}
 	if (held)
@@ -159,7 +151,7 @@ bool quiet_compare(const char *written, const char *other, int64_t within_ms, st
 
 	*quiet = (struct quiet){0};
 	sides.other = sides.written ? postgres_connect(other, err) : NULL;
-	sides.tables = sides.other ? rows_query(sides.written, tables_sql, err) : NULL;
+	sides.tables = sides.other ? rows_query(sides.written, postgres_tables_sql, err) : NULL;
 	bool fine =
 		sides.tables && PQntuples(sides.tables) > 0 && hold_writers(&sides, err) &&
 		compare_rows(&sides, within_ms, quiet, err) &&

@@ -7,16 +7,15 @@
 #include "steps/postgres/scratch.h"
 #include "steps/rehearsal/certificate.h"
 #include "steps/rehearsal/control.h"
+#include "steps/rehearsal/helper.h"
 #include "steps/rehearsal/remotes.h"
 
 #include <errno.h>
 #include <libpq-fe.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static void tell(const struct rehearsal *rehearsal, const char *text)
@@ -462,10 +461,7 @@ void rehearsal_close(struct rehearsal *rehearsal)
 {
 	users_stop(&rehearsal->users);
 	replication_end(&rehearsal->replication);
-	if (rehearsal->burst > 0) {
-		kill(rehearsal->burst, SIGKILL);
-		waitpid(rehearsal->burst, NULL, 0);
-	}
+	helper_stop(&rehearsal->burst);
 	if (rehearsal->heroku.pid > 0)
 		simulator_stop(&rehearsal->heroku);
 	servers_stop(&rehearsal->servers);

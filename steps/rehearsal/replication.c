@@ -6,11 +6,11 @@
 #include "engine/base/error.h"
 #include "engine/base/value.h"
 #include "steps/postgres/client.h"
+#include "steps/rehearsal/helper.h"
 
 #include <libpq-fe.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 enum { STAY_MS = 4000, BEGIN_WITHIN_MS = 20000, CATCH_UP_MS = 20000 };
 
@@ -98,7 +98,7 @@ bool replication_stay(struct replication *replication, struct error *err)
 		return fail(err, ERROR_FAILED, "the application cannot write after the switch");
 	if (!application_examine(&replication->application, target->url, NULL, 0, &before, err))
 		return false;
-	nanosleep(&(struct timespec){.tv_sec = STAY_MS / 1000}, NULL);
+	helper_nap_ms(STAY_MS);
 	if (!application_examine(&replication->application, target->url, NULL, 0, &after, err))
 		return false;
 	replication->written_there = after.acknowledged - before.acknowledged;

@@ -2,29 +2,16 @@
 /* The users of a rehearsed app. */
 #include "steps/rehearsal/users.h"
 #include "engine/base/clock.h"
-#include "engine/base/file.h"
 #include "steps/http/client.h"
+#include "steps/rehearsal/helper.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PAUSE_MS = 15, ANSWER_WITHIN_MS = 10000, CREATED = 201 };
-
-#define LOG_LIMIT ((size_t)256 * 1024 * 1024)
-
-static void nap(long ms)
-{
-	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
-}
 
 static void write_one(const struct users_visit *visit, int64_t number, FILE *log)
 {
@@ -52,33 +39,25 @@ static void write_one(const struct users_visit *visit, int64_t number, FILE *log
 	arena_free(&arena);
 }
 
-static _Noreturn void visit_for_ever(const struct users_visit *visit, const char *log_path,
-                                     pid_t parent)
+static _Noreturn void visit_for_ever(const struct users_visit *visit, const char *log_path)
 {
 	FILE *log = fopen(log_path, "we");
 
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_IGN);
-	if (!log || getppid() != parent)
+	if (!log)
 		_exit(1);
 	for (int64_t number = 1;; number++) {
 		write_one(visit, number, log);
-		nap(PAUSE_MS);
+		helper_nap_ms(PAUSE_MS);
 	}
 }
 
 bool users_start(struct users *users, const struct users_visit *visit, const char *log_path,
                  struct error *err)
 {
-	pid_t parent = getpid();
-
 	snprintf(users->log_path, sizeof users->log_path, "%s", log_path);
-	fflush(NULL);
-	users->pid = fork();
+	users->pid = helper_fork();
 	if (users->pid == 0)
-		visit_for_ever(visit, log_path, parent);
+		visit_for_ever(visit, log_path);
 	if (users->pid > 0)
 		return true;
 	users->pid = 0;
@@ -88,12 +67,7 @@ bool users_start(struct users *users, const struct users_visit *visit, const cha
 /* Between two writes, so that none is left without a word: the log ends in a whole line. */
 void users_stop(struct users *users)
 {
-	if (users->pid <= 0)
-		return;
-	kill(users->pid, SIGTERM);
-	while (waitpid(users->pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	users->pid = 0;
+	helper_stop(&users->pid);
 }
 
 /* ---- What they noted ---- */
@@ -115,17 +89,10 @@ static bool read_line(const char **at, struct line *line)
 	return true;
 }
 
-static char *read_log(const struct users *users, struct arena *arena, struct error *err)
-{
-	size_t length;
-
-	return file_read(arena, users->log_path, LOG_LIMIT, &length, err);
-}
-
 bool users_read(const struct users *users, int64_t from_ms, struct arena *arena,
                 struct users_story *story, struct error *err)
 {
-	char *data = read_log(users, arena, err);
+	char *data = helper_read_log(users->log_path, arena, err);
 	const char *at = data;
 	struct line line;
 	int64_t last_success_ms = 0;
@@ -162,7 +129,7 @@ bool users_see_success(const struct users *users, int64_t within_ms)
 	while (clock_real_ms() < end_ms) {
 		struct arena arena = {0};
 		struct error err = {0};
-		const char *at = read_log(users, &arena, &err);
+		const char *at = helper_read_log(users->log_path, &arena, &err);
 		struct line line = {0};
 		bool seen = false;
 		while (at && read_line(&at, &line))
@@ -170,7 +137,7 @@ bool users_see_success(const struct users *users, int64_t within_ms)
 		arena_free(&arena);
 		if (seen)
 			return true;
-		nap(50);
+		helper_nap_ms(50);
 	}
 	return false;
 }
