@@ -17,7 +17,7 @@ from cluster import Cluster, Failed, wait_until
 from disk import Disk
 from load import Reader, Writers, make
 from proxy import Proxy, Trap
-from schedule import Schedule
+from schedule import HEAD, Schedule
 import processes
 
 PROGRAM = os.path.abspath(sys.argv[2])
@@ -27,16 +27,7 @@ SNAPSHOTS = 10000 if RELEASE else 300  # of one seed, at least
 MORE = 6 if RELEASE else 0  # faults besides one of each kind
 ARCHIVES, ARCHIVE_ROWS = 6, 1000
 PATIENCE = 180
-PLAN = """plan: 1
-name: faults
-summary: A replication that everything happens to.
-secrets:
-  source: {env: SOURCE_URL}
-  target: {env: TARGET_URL}
-connections:
-  source: {uses: postgres, url: "${secrets.source}"}
-  target: {uses: postgres, url: "${secrets.target}"}
-defaults:
+PLAN = HEAD.format(name="faults") + """defaults:
   retry: {attempts: 100, backoff: 500ms to 2s}
 steps:
   schema:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The copy hand-off matrix: every way to change a row, on rows whose chunk is not copied yet, is in flight (read, and not
-committed on the target), or is done; with a key, and at the level of a release without; and the same between two such places. usage: places.py
-PLAN PLAN_SCHEDULED"""
+committed on the target), or is done; with a key, and at the level of a release without; and the same between two such places.
+
+usage: places.py PLAN PLAN_SCHEDULED"""
 import os
 import sys
 
@@ -48,42 +49,40 @@ def hold(run, place):
 PAGES = {"not yet": HELD + 2, "in flight": HELD, "done": 1}
 
 
-def one_place(source, target, place, key):
-    prepare(source, target, key)
-    page = ids_of(source, PAGES[place])
+def run_held(source, target, key, place, *statements):
+    """The statements, while the copy is held there; then the rest of it, and both sides are equal."""
     with Schedule(PROGRAM, source, target) as run:
         hold(run, place)
         run.begin()
         run.reached("chunk")
         if key:
             hold_key(target)
-        for sql in deeds(page, 1000).values():
+        for sql in statements:
             source.sql(sql)
         run.go("chunk")
         run.follows()
         run.equal()
-        changed = source.value("SELECT count(*) FROM t WHERE v IN ('insert', 'update', 'again', 'later') OR id > 1000")
-        check(changed == "5", f"{changed} rows were changed")
+
+
+def one_place(source, target, place, key):
+    prepare(source, target, key)
+    run_held(source, target, key, place, *deeds(ids_of(source, PAGES[place]), 1000).values())
+    changed = source.value("SELECT count(*) FROM t WHERE v IN ('insert', 'update', 'again', 'later') OR id > 1000")
+    check(changed == "5", f"{changed} rows were changed")
+
+
+def hand_over(one, other):
+    """A swap of two keys; and a row whose place is taken by the other's key: deleted there, inserted here."""
+    return [swap(one[0], other[0]), f"BEGIN; DELETE FROM t WHERE id IN ({one[1]}, {other[1]}); "
+                                    f"INSERT INTO t VALUES ({other[1]}, 'moved', ''); COMMIT"]
 
 
 def between_places(source, target, key):
     """Keys change hands between a row that is copied, one in flight, and one that is not."""
     prepare(source, target, key)
     done, flying, later = (ids_of(source, page) for page in (PAGES["done"], PAGES["in flight"], PAGES["not yet"]))
-    with Schedule(PROGRAM, source, target) as run:
-        hold(run, "in flight")
-        run.begin()
-        run.reached("chunk")
-        if key:
-            hold_key(target)
-        for number, (one, other) in enumerate(((done, flying), (done, later), (flying, later))):
-            source.sql(swap(one[number], other[number]))
-            # The place of one row is taken by the other's key: deleted there, inserted here.
-            source.sql(f"BEGIN; DELETE FROM t WHERE id IN ({one[number + 3]}, {other[number + 3]}); "
-                       f"INSERT INTO t VALUES ({other[number + 3]}, 'moved', ''); COMMIT")
-        run.go("chunk")
-        run.follows()
-        run.equal()
+    run_held(source, target, key, "in flight", *hand_over(done, flying), *hand_over(done[2:], later),
+             *hand_over(flying[2:], later[2:]))
 
 
 def rewritten(source, target, key):
@@ -92,17 +91,7 @@ def rewritten(source, target, key):
         prepare(source, target, key)
         source.sql("CREATE INDEX by_v ON t (v)")
         done, later = ids_of(source, PAGES["done"]), ids_of(source, PAGES["not yet"])
-        with Schedule(PROGRAM, source, target) as run:
-            hold(run, "done")
-            run.begin()
-            run.reached("chunk")
-            if key:
-                hold_key(target)
-            for sql in (*deeds(done, 1000).values(), statement, *deeds(later, 2000).values()):
-                source.sql(sql)
-            run.go("chunk")
-            run.follows()
-            run.equal()
+        run_held(source, target, key, "done", *deeds(done, 1000).values(), statement, *deeds(later, 2000).values())
 
 
 with Cluster("source") as source, Cluster("target") as target:

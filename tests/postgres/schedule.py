@@ -19,16 +19,17 @@ import time
 
 from cluster import wait_until
 
-PLAN = """plan: 1
-name: handoff
-summary: A replication that is ordered by a test.
+HEAD = """plan: 1
+name: {name}
+summary: A replication that a test disturbs.
 secrets:
-  source: {env: SOURCE_URL}
-  target: {env: TARGET_URL}
+  source: {{env: SOURCE_URL}}
+  target: {{env: TARGET_URL}}
 connections:
-  source: {uses: postgres, url: "${secrets.source}"}
-  target: {uses: postgres, url: "${secrets.target}"}
-steps:
+  source: {{uses: postgres, url: "${{secrets.source}}"}}
+  target: {{uses: postgres, url: "${{secrets.target}}"}}
+"""
+PLAN = HEAD.format(name="handoff") + """steps:
   replicate:
     uses: postgres.replicate
     with: {source: source, target: target, workers: 1}
