@@ -228,6 +228,11 @@ static void serving(struct explained *explained)
 	text_free(&out);
 	value_set_number(explained->situation->arena, reason, "since_ms", since_ms);
 	value_set(explained->situation->arena, reason, "until_done", users);
+	const char *text = value_get_text(explained->said, "text", NULL);
+	if (text)
+		value_set_text(explained->situation->arena,
+		               explained_add(explained, "progress", "it says: %s", text),
+		               "progress", text);
 }
 
 static void restarting(struct explained *explained)

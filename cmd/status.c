@@ -52,7 +52,6 @@ static const char *detail(const struct situation *situation, const struct plan_s
 	case PHASE_PASSED:
 	case PHASE_PENDING:
 	case PHASE_READY:
-	case PHASE_SERVING:
 		return "";
 	case PHASE_FAILED:
 	case PHASE_UNDO_FAILED:
@@ -67,6 +66,7 @@ static const char *detail(const struct situation *situation, const struct plan_s
 	case PHASE_LOOKING:
 	case PHASE_PEOPLE:
 	case PHASE_RUNNING:
+	case PHASE_SERVING:
 	case PHASE_RETRYING:
 	case PHASE_IN_DOUBT:
 	case PHASE_GOING_BACK:
@@ -97,13 +97,13 @@ static struct value *step_as_json(const struct situation *situation,
 
 	value_set_text(arena, map, "step", plan_step->id);
 	value_set_text(arena, map, "state", run_state_name(step->state));
-	value_set_text(arena, map, "phase",
-	               situation_phase_word(situation_phase(situation, plan_step)));
+	enum phase phase = situation_phase(situation, plan_step);
+	value_set_text(arena, map, "phase", situation_phase_word(phase));
 	if (step->error_text)
 		value_set_text(arena, map, "error", step->error_text);
 	if (step->done_at_ms)
 		value_set_number(arena, map, "done_at_ms", step->done_at_ms);
-	if (now && step->state != RUN_DONE)
+	if (now && (step->state != RUN_DONE || phase == PHASE_SERVING || phase == PHASE_RESTARTING))
 		value_set(arena, map, "live", value_copy(arena, now));
 	return map;
 }

@@ -110,18 +110,25 @@ static bool take_approval(struct walking *walking, const struct request *request
 	return fine;
 }
 
+static void set_paused(struct walking *walking, bool paused)
+{
+	walking->paused = paused;
+	for (size_t i = 0; i < walking->task_count; i++)
+		task_tell_pause(walking, &walking->tasks[i]);
+	walking_tell(walking, NEWS_NOTE, NULL,
+	             paused ? "paused; `plan resume` lets it go on" : "going on", NULL);
+}
+
 static bool take_request(struct walking *walking, const struct request *request)
 {
 	switch (request->kind) {
 	case REQUEST_APPROVE:
 		return take_approval(walking, request);
 	case REQUEST_PAUSE:
-		walking->paused = true;
-		walking_tell(walking, NEWS_NOTE, NULL, "paused; `plan resume` lets it go on", NULL);
+		set_paused(walking, true);
 		return true;
 	case REQUEST_RESUME:
-		walking->paused = false;
-		walking_tell(walking, NEWS_NOTE, NULL, "going on", NULL);
+		set_paused(walking, false);
 		return true;
 	case REQUEST_STOP:
 		walking->ending = true;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define SLICE_MS 200          /* how often a sleeper looks up */
@@ -18,6 +19,7 @@
 #define HIDDEN_LEAST 4 /* bytes of a secret that is looked for in texts */
 
 static volatile sig_atomic_t stop_asked;
+static bool paused; /* as the engine said last */
 
 static void ask_to_stop(int signal_number)
 {
@@ -75,6 +77,14 @@ bool host_send(struct step *step, struct value *message, struct error *err)
 	return fail(err, ERROR_CANCELLED, "the engine is gone");
 }
 
+static bool take_pause(char word)
+{
+	if (word != HOST_PAUSE && word != HOST_RESUME)
+		return false;
+	paused = word == HOST_PAUSE;
+	return true;
+}
+
 bool host_answer(struct step *step, char *answer, struct error *err)
 {
 	for (;;) {
@@ -84,11 +94,22 @@ bool host_answer(struct step *step, char *answer, struct error *err)
 		if (poll(&wait, 1, SLICE_MS) <= 0)
 			continue;
 		ssize_t count = read(wait.fd, answer, 1);
-		if (count == 1)
+		if (count == 1 && !take_pause(*answer))
 			return true;
+		if (count == 1)
+			continue;
 		if (count == 0 || errno != EINTR)
 			return fail(err, ERROR_CANCELLED, "the engine is gone");
 	}
+}
+
+bool step_paused(const struct step *step)
+{
+	char word;
+
+	while (recv(step->host->channel.descriptor, &word, 1, MSG_DONTWAIT) == 1)
+		take_pause(word);
+	return paused;
 }
 
 bool step_stopping(const struct step *step)

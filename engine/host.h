@@ -27,6 +27,10 @@ struct value *host_message(struct step *step, const char *event);
 /* Sends it; secrets of the plan are taken out of what people will read. */
 bool host_send(struct step *step, struct value *message, struct error *err);
 
+/* What the engine says to a service at any time. */
+#define HOST_PAUSE 'p'
+#define HOST_RESUME 'r'
+
 /* Waits for the engine's answer to "ready": 'g' go ahead, 'w' wait and offer again. False:
  * cancelled, or the engine is gone. */
 bool host_answer(struct step *step, char *answer, struct error *err);

@@ -187,12 +187,19 @@ static bool hear_ready(const struct hearing *hearing)
 	return true;
 }
 
+static const char *live_word(const struct task *task)
+{
+	if (task->state == TASK_SERVING)
+		return "serving";
+	return task_is_acting(task) ? "acting" : "waiting";
+}
+
 static bool hear_sleeping(const struct hearing *hearing)
 {
 	hearing->task->sleeping_until_ms = value_get_number(hearing->message, "until_ms", 0);
 	hearing->task->sleeping_since_ms = clock_real_ms();
 	if (value_get(hearing->message, "text"))
-		show_live(hearing, task_is_acting(hearing->task) ? "acting" : "waiting", true);
+		show_live(hearing, live_word(hearing->task), true);
 	return true;
 }
 
@@ -228,7 +235,7 @@ static bool hear_retrying(const struct hearing *hearing)
 	static const char *const keys[] = {"text", NULL};
 
 	tell(hearing, NEWS_RETRY, NULL);
-	show_live(hearing, "retrying", true);
+	show_live(hearing, hearing->task->state == TASK_SERVING ? "serving" : "retrying", true);
 	return !hearing->walking->options->journal ||
 	       record(hearing, RECORD_NOTE, body_of(hearing, keys));
 }
@@ -236,7 +243,7 @@ static bool hear_retrying(const struct hearing *hearing)
 static bool hear_progress(const struct hearing *hearing)
 {
 	tell(hearing, NEWS_PROGRESS, hearing->message);
-	show_live(hearing, task_is_acting(hearing->task) ? "acting" : "waiting", false);
+	show_live(hearing, live_word(hearing->task), false);
 	return true;
 }
 

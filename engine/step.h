@@ -206,6 +206,9 @@ bool step_wait_until(struct step *step, int64_t wall_ms, const char *why, struct
 /* A person or a signal asked to stop: finish what is in flight and return ERROR_CANCELLED. */
 bool step_stopping(const struct step *step);
 
+/* Of a SERVICE: a person paused the run, so what can rest without loss should rest. */
+bool step_paused(const struct step *step);
+
 /* When an earlier step was done (wall clock), 0 if it is not. */
 int64_t step_finished_at_ms(const struct step *step, const char *other);
 

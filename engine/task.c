@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts, stops and reaps the processes of steps. */
 #include "engine/base/clock.h"
+#include "engine/host.h"
 #include "engine/perform.h"
 #include "engine/walking.h"
 
@@ -99,7 +100,18 @@ struct task *task_start(struct walking *walking, const struct plan_step *step, e
 	task->started_ms = clock_real_ms();
 	task_enter(task, TASK_LOOKING);
 	task->channel.descriptor = pair[0];
+	if (walking->paused)
+		task_tell_pause(walking, task);
 	return task;
+}
+
+void task_tell_pause(const struct walking *walking, const struct task *task)
+{
+	char word = walking->paused ? HOST_PAUSE : HOST_RESUME;
+
+	/* One that ended meanwhile need not know; its buffer has room for what people say. */
+	if (task->step->module->traits & STEP_SERVICE)
+		(void)send(task->channel.descriptor, &word, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void task_stop(struct task *task)

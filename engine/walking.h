@@ -80,6 +80,8 @@ struct walking {
 
 /* task.c */
 struct task *task_start(struct walking *walking, const struct plan_step *step, enum walk_mode mode);
+/* A service is told whether the run is paused. */
+void task_tell_pause(const struct walking *walking, const struct task *task);
 void task_stop(struct task *task); /* asks it to end; it is killed when it does not */
 void task_end(struct walking *walking, size_t index);
 void task_enter(struct task *task, enum task_state state);

@@ -23,30 +23,59 @@ static const struct {
                    "ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}"},
 };
 
+/* On one line, shortened. */
+#define QUERY_OF(session)                                                                       \
+	" CASE " session ".query WHEN '<insufficient privilege>' THEN '' ELSE pg_catalog.left(" \
+	"   pg_catalog.regexp_replace(coalesce(" session                                        \
+	".query, ''), '\\s+', ' ', 'g'), 160) END"
+
 /* Who is there only for a moment is left out by the age of the transaction, where it is shown.
  * Only autovacuum has a process and no user. A prepared transaction is found by its xid. */
 static const char look_sql[] =
 	"SELECT DISTINCT ON (l.virtualtransaction) l.virtualtransaction, p.gid,"
 	" coalesce(l.pid, 0), coalesce(a.usename, p.owner, ''), coalesce(a.application_name, ''),"
-	" coalesce(a.state, ''), l.relation::pg_catalog.regclass,"
-	" CASE a.query WHEN '<insufficient privilege>' THEN '' ELSE pg_catalog.left("
-	"   pg_catalog.regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 160) END,"
-	" coalesce(a.query_start::text, ''), NOT l.granted,"
-	" l.pid IS NOT NULL AND a.usesysid IS NULL "
-	"FROM pg_catalog.pg_locks l"
-	" LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
-	" LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL"
-	"   AND x.locktype = 'transactionid' AND x.virtualtransaction = l.virtualtransaction"
-	" LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid "
-	"WHERE l.locktype = 'relation' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
-	"   WHERE d.datname = pg_catalog.current_database())"
-	" AND l.relation IN (SELECT pg_catalog.to_regclass(t)"
-	"   FROM pg_catalog.unnest($1::text[]) t)"
-	" AND l.mode = ANY ($2::text[]) AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()"
-	" AND a.leader_pid IS NULL AND coalesce(a.xact_start <"
-	"   pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $3::float / 1000), "
-	"true) "
-	"ORDER BY l.virtualtransaction, l.granted DESC";
+	" coalesce(a.state, ''), l.relation::pg_catalog.regclass," QUERY_OF(
+		"a") ","
+		     " coalesce(a.query_start::text, ''), NOT l.granted,"
+		     " l.pid IS NOT NULL AND a.usesysid IS NULL "
+		     "FROM pg_catalog.pg_locks l"
+		     " LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
+		     " LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL"
+		     "   AND x.locktype = 'transactionid' AND x.virtualtransaction = "
+                     "l.virtualtransaction"
+		     " LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid "
+		     "WHERE l.locktype = 'relation' AND l.database = (SELECT d.oid FROM "
+                     "pg_catalog.pg_database d"
+		     "   WHERE d.datname = pg_catalog.current_database())"
+		     " AND l.relation IN (SELECT pg_catalog.to_regclass(t)"
+		     "   FROM pg_catalog.unnest($1::text[]) t)"
+		     " AND l.mode = ANY ($2::text[]) AND l.pid IS DISTINCT FROM "
+                     "pg_catalog.pg_backend_pid()"
+		     " AND a.leader_pid IS NULL AND coalesce(a.xact_start <"
+		     "   pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $3::float "
+                     "/ 1000), "
+		     "true) "
+		     "ORDER BY l.virtualtransaction, l.granted DESC";
+
+/* Whatever they wait for: a table, a row, a transaction. A prepared transaction has the number 0,
+ * and which of several it is cannot be told. */
+static const char sessions_sql[] =
+	"SELECT DISTINCT ON (h.pid) 'pid ' || h.pid, CASE h.pid WHEN 0 THEN (SELECT"
+	"   pg_catalog.string_agg(p.gid, $$' or '$$) FROM pg_catalog.pg_prepared_xacts p"
+	"   WHERE p.database = pg_catalog.current_database()) END,"
+	" h.pid, coalesce(b.usename, ''), coalesce(b.application_name, ''), coalesce(b.state, ''),"
+	" coalesce(l.relation::pg_catalog.regclass::text, 'a ' || l.locktype)," QUERY_OF(
+		"b") ","
+		     " coalesce(b.query_start::text, ''), false, b.pid IS NOT NULL AND b.usesysid "
+                     "IS NULL "
+		     "FROM pg_catalog.pg_stat_activity a"
+		     " JOIN pg_catalog.pg_locks l ON l.pid = a.pid AND NOT l.granted"
+		     " CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) "
+                     "h(pid)"
+		     " LEFT JOIN pg_catalog.pg_stat_activity b ON b.pid = h.pid "
+		     "WHERE a.datname = pg_catalog.current_database() AND a.application_name LIKE "
+                     "$1 "
+		     "ORDER BY h.pid";
 
 /* The process may have gone on to another transaction, or be another one with the same number. */
 static const char end_sql[] =
@@ -123,6 +152,14 @@ static const char *conflicts_of(const char *mode)
 	return "{}";
 }
 
+static void take_all(struct blockers *blockers, const PGresult *result, int64_t seen_ms)
+{
+	for (struct blocker *one = blockers->first; one; one = one->next)
+		one->now = false;
+	for (int row = 0; row < PQntuples(result); row++)
+		take_row(blockers, result, row, seen_ms);
+}
+
 bool blocker_look(PGconn *connection, const struct lock *lock, int64_t for_ms,
                   struct blockers *blockers, struct error *err)
 {
@@ -137,10 +174,19 @@ bool blocker_look(PGconn *connection, const struct lock *lock, int64_t for_ms,
 	text_free(&names);
 	if (!result)
 		return fail_while(err, "look who holds the tables");
-	for (struct blocker *one = blockers->first; one; one = one->next)
-		one->now = false;
-	for (int row = 0; row < PQntuples(result); row++)
-		take_row(blockers, result, row, clock_real_ms() - for_ms);
+	take_all(blockers, result, clock_real_ms() - for_ms);
+	PQclear(result);
+	return true;
+}
+
+bool blocker_look_at_sessions(PGconn *connection, const char *application,
+                              struct blockers *blockers, struct error *err)
+{
+	PGresult *result = query_with(connection, sessions_sql, 1, &application, err);
+
+	if (!result)
+		return fail_while(err, "look who keeps %s waiting", application);
+	take_all(blockers, result, clock_real_ms());
 	PQclear(result);
 	return true;
 }

@@ -46,6 +46,11 @@ struct blockers {
 bool blocker_look(PGconn *connection, const struct lock *lock, int64_t for_ms,
                   struct blockers *blockers, struct error *err);
 
+/* Who holds what sessions of this application (a LIKE pattern) wait for, whatever it is; the same
+ * list. The transaction of these is "pid N". */
+bool blocker_look_at_sessions(PGconn *connection, const char *application,
+                              struct blockers *blockers, struct error *err);
+
 /* Ends the sessions of those that were in the way at the last look, hold a lock, and have kept us
  * waiting for that long. One that we have no right to end is marked, which is no error. */
 bool blocker_end(PGconn *connection, int64_t after_ms, struct blockers *blockers,

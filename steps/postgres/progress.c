@@ -25,10 +25,11 @@ static const char sql[] =
 	".chunk'::pg_catalog.regclass),"
 	" (SELECT rows_applied FROM " OUR_SCHEMA ".stream),"
 	" (SELECT (extract(epoch FROM pg_catalog.clock_timestamp() - applied_at) * 1000)::int8 "
-	"FROM " OUR_SCHEMA ".stream)"
+	"FROM " OUR_SCHEMA ".stream),"
+	" (SELECT (extract(epoch FROM applied_at) * 1000)::int8 FROM " OUR_SCHEMA ".stream)"
 	" FROM " OUR_SCHEMA ".relation r";
 
-enum { TABLES, FOLLOWING, INDEXING, PAGES, DONE, COPYING, APPLIED, BEHIND };
+enum { TABLES, FOLLOWING, INDEXING, PAGES, DONE, COPYING, APPLIED, BEHIND, APPLIED_AT };
 
 /* Pages a second over the samples; and between neighbours the slowest and the quickest, which give
  * the spread. */
@@ -99,10 +100,45 @@ static void put_copy(struct progress *progress, struct arena *arena, const PGres
 		            mebibytes(arena, (double)(copying * CHUNK_PAGES)));
 }
 
-bool progress_show(struct progress *progress, struct step *step, PGconn *target, struct error *err)
+static void put_following(struct arena *arena, const PGresult *row, struct text *out)
+{
+	text_format(out, "%lld tables follow, %lld rows applied, %s behind",
+	            (long long)query_field_number(row, 0, TABLES),
+	            (long long)query_field_number(row, 0, APPLIED),
+	            clock_duration_text(arena, query_field_number(row, 0, BEHIND)));
+}
+
+/* A reason is noted when it is found, and not again while there is one. */
+static bool watch_stall(struct progress *progress, struct step *step,
+                        const struct stall_sides *sides, int64_t done, struct arena *arena,
+                        struct error *err)
+{
+	struct stall *stall = &progress->stall;
+	bool was = stall->why[0] != '\0';
+
+	if (!stall_watch(stall, sides, done, arena, err))
+		return false;
+	if (stall->why[0] && !was)
+		step_note(step, "%s", stall->why);
+	return true;
+}
+
+/* Whatever changes with the work. While tables are copied, those that follow do not count. */
+static int64_t done_of(const PGresult *row, bool follows)
+{
+	int64_t steps =
+		query_field_number(row, 0, FOLLOWING) + query_field_number(row, 0, INDEXING);
+
+	return follows ? query_field_number(row, 0, APPLIED_AT)
+	               : query_field_number(row, 0, DONE) + steps;
+}
+
+bool progress_show(struct progress *progress, struct step *step, PGconn *source, PGconn *target,
+                   struct error *err)
 {
 	struct arena arena = {0};
 	struct text out = {0};
+	struct stall_sides sides = {.source = source, .target = target};
 
 	if (clock_real_ms() - progress->shown_ms < SHOW_MS)
 		return true;
@@ -113,16 +149,18 @@ bool progress_show(struct progress *progress, struct step *step, PGconn *target,
 	progress->pages[progress->count % PROGRESS_SAMPLES] = query_field_number(row, 0, DONE);
 	progress->at_ms[progress->count % PROGRESS_SAMPLES] = progress->shown_ms;
 	progress->count++;
-	if (query_field_number(row, 0, FOLLOWING) < query_field_number(row, 0, TABLES))
-		put_copy(progress, &arena, row, &out);
+	sides.follows = query_field_number(row, 0, FOLLOWING) == query_field_number(row, 0, TABLES);
+	sides.behind_ms = query_field_number(row, 0, BEHIND);
+	if (sides.follows)
+		put_following(&arena, row, &out);
 	else
-		text_format(&out, "%lld tables follow, %lld rows applied, %s behind",
-		            (long long)query_field_number(row, 0, TABLES),
-		            (long long)query_field_number(row, 0, APPLIED),
-		            clock_duration_text(&arena, query_field_number(row, 0, BEHIND)));
+		put_copy(progress, &arena, row, &out);
+	bool fine = watch_stall(progress, step, &sides, done_of(row, sides.follows), &arena, err);
+	if (progress->stall.why[0])
+		text_format(&out, "; %s", progress->stall.why);
 	step_progress(step, "%s", text_string(&out));
 	PQclear(row);
 	text_free(&out);
 	arena_free(&arena);
-	return true;
+	return fine;
 }

@@ -7,9 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "steps/postgres/stall.h"
+
 struct error;
 struct step;
-typedef struct pg_conn PGconn;
 
 #define PROGRESS_SAMPLES 60
 
@@ -19,9 +20,12 @@ struct progress {
 	int64_t pages[PROGRESS_SAMPLES],
 		at_ms[PROGRESS_SAMPLES]; /* a ring of what was copied when */
 	int64_t count;
+	struct stall stall;
 };
 
-/* Once a second, through step_progress(). */
-bool progress_show(struct progress *progress, struct step *step, PGconn *target, struct error *err);
+/* Once a second, through step_progress(); why it does not get on is noted, too. source and target
+ * are those of the direction that is carried out. */
+bool progress_show(struct progress *progress, struct step *step, PGconn *source, PGconn *target,
+                   struct error *err);
 
 #endif

@@ -228,6 +228,7 @@ static bool begin_shift(struct step *step, enum shift wanted, struct error *err)
 	if (shift != SHIFT_NONE)
 		crew_stop(&crew);
 	shift = SHIFT_NONE;
+	progress = (struct progress){0}; /* what was slow before is no news */
 	if (wanted == SHIFT_NONE)
 		return true;
 	crew = (struct crew){
@@ -270,6 +271,10 @@ static bool change_shift(struct step *step, struct error *err)
 	shift_at_ms = clock_real_ms();
 	if (!read_shift(&wanted, err))
 		return false;
+	if (step_paused(step) && wanted != SHIFT_NONE) {
+		wanted = SHIFT_NONE;
+		step_progress(step, "paused; nothing is lost meanwhile, and the log grows");
+	}
 	if (wanted != shift)
 		return begin_shift(step, wanted, err);
 	/* A table that was altered began anew after everyone had nothing left to copy. */
@@ -290,9 +295,10 @@ static bool tend(struct step *step, struct error *err)
 		return false;
 	if (shift == SHIFT_NONE)
 		return true;
+	bool back = shift == SHIFT_BACK;
 	return crew_tend(&crew, err) &&
-	       progress_show(&progress, step, shift == SHIFT_BACK ? keeper.source : keeper.target,
-	                     err);
+	       progress_show(&progress, step, back ? keeper.target : keeper.source,
+	                     back ? keeper.source : keeper.target, err);
 }
 
 bool replicator_begin(struct step *step, struct error *err)
