@@ -51,7 +51,7 @@ def carried_out(plan, writes=(), turn=0):
         with Users(world) as users:
             for _ in range(APPLIES):
                 process = world.begin("apply", "--yes", world.file)
-                code = process.wait(120)
+                code = process.wait(600)
                 if code == 0:
                     break
                 print(f"turn {turn}: again after exit {code}", flush=True)
