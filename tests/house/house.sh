@@ -45,6 +45,8 @@ words)
 	# The pattern is written so that it does not find itself.
 	complain "nothing is left open in the tree" \
 		"$(grep -rnE '\b(TO''DO|FIX''ME|XX''X)\b|not imple''mented' cmd engine steps plans tests CMakeLists.txt README.md)"
+	complain "no merge is half done" \
+		"$(grep -rnE '^(<{7}|>{7}) ' cmd engine steps plans schemas tests CMakeLists.txt README.md)"
 	;;
 schemas)
 	"$plan" schema | cmp - schemas/plan.schema.json && "$plan" schema --steps | cmp - schemas/steps.md &&
