@@ -7,6 +7,7 @@
 
 #define FIRST_PAUSE_MS 500
 #define LONGEST_PAUSE_MS 60000
+#define RECOVERED_MS 300000 /* one that served for so long is started again at once */
 
 static bool is_needed(const struct walking *walking, const struct plan_step *step)
 {
@@ -39,6 +40,8 @@ struct value *service_died(struct walking *walking, const struct task *task, con
 	struct restart *restart = &walking->restarts[task->step->order];
 	int64_t pause_ms = FIRST_PAUSE_MS;
 
+	if (task->state == TASK_SERVING && clock_now_ms() - task->since_ms > RECOVERED_MS)
+		restart->tries = 0;
 	for (int64_t i = 0; i < restart->tries && pause_ms < LONGEST_PAUSE_MS; i++)
 		pause_ms *= 2;
 	restart->tries++;

@@ -338,7 +338,7 @@ static void a_used_up_downtime_budget_takes_the_way_back(void **state)
 	world_end(&world);
 }
 
-static void a_service_runs_as_long_as_it_is_needed_and_is_started_again_when_it_dies(void **state)
+static void a_service_runs_while_it_is_needed_rests_and_is_started_again(void **state)
 {
 	struct world world;
 	(void)state;
@@ -354,9 +354,12 @@ static void a_service_runs_as_long_as_it_is_needed_and_is_started_again_when_it_
 	pid_t child = fork();
 	if (child == 0) {
 		bool shown = world_shows(&world, "stream", "restarting");
-		for (int i = 0; i < 200 && world_effects(&world, "serve stream") < 3; i++)
-			usleep(50000);
+		shown = world_awaits(&world, "serve stream", 3) == 3 && shown;
 		shown = world_shows(&world, "stream", "serving") && shown;
+		shown = world_ask(&world, REQUEST_PAUSE) && shown;
+		shown = world_awaits(&world, "rest stream", 1) == 1 && shown;
+		shown = world_ask(&world, REQUEST_RESUME) && shown;
+		shown = world_awaits(&world, "work stream", 1) == 1 && shown;
 		world_write(&world, "go", "1");
 		_exit(shown ? 0 : 1);
 	}
@@ -474,8 +477,7 @@ int main(void)
 		cmocka_unit_test(what_stood_on_an_undone_step_is_looked_at_again),
 		cmocka_unit_test(a_step_that_exceeds_its_timeout_is_stopped),
 		cmocka_unit_test(a_used_up_downtime_budget_takes_the_way_back),
-		cmocka_unit_test(
-			a_service_runs_as_long_as_it_is_needed_and_is_started_again_when_it_dies),
+		cmocka_unit_test(a_service_runs_while_it_is_needed_rests_and_is_started_again),
 		cmocka_unit_test(a_kill_at_any_record_leaves_the_same_world),
 		cmocka_unit_test(a_kill_on_the_way_back_leaves_the_world_as_it_was),
 		cmocka_unit_test(a_signal_ends_the_walk_in_good_order),

@@ -322,7 +322,7 @@ static const struct step_module hang_module = {
 	.revert = revert_fail,
 };
 
-/* ---- test.serve: dies the first two times, then serves ---- */
+/* ---- test.serve: dies the first two times, then serves, and rests while the run is paused ---- */
 
 static bool observe_serve(struct step *step, struct value *seen, struct error *err)
 {
@@ -340,8 +340,12 @@ static bool serve(struct step *step, struct error *err)
 	add_effect(step, "serve");
 	if (times < 2)
 		return fail(err, ERROR_FAILED, "it was told to die");
-	while (step_sleep(step, 100, err))
-		;
+	step_progress(step, "it serves");
+	for (bool rests = false; step_sleep(step, 100, err);)
+		if (step_paused(step) != rests) {
+			rests = !rests;
+			add_effect(step, rests ? "rest" : "work");
+		}
 	add_effect(step, "served");
 	return true;
 }
@@ -482,6 +486,26 @@ const char *world_read(struct world *world, const char *name)
 int world_effects(struct world *world, const char *line)
 {
 	return count_lines(ledger(&world->arena, world->directory), line);
+}
+
+bool world_ask(struct world *world, enum request_kind kind)
+{
+	struct error err;
+	struct request request = {
+		.kind = kind, .who = "ann@host", .step = "", .digest = "", .text = ""};
+	const char *directory = path_of(&world->arena, world->directory, ".plan");
+	struct journal *journal = journal_open(directory, "test", false, &err);
+	bool asked = journal && journal_request(journal, &request, &err);
+
+	journal_close(journal);
+	return asked;
+}
+
+int world_awaits(struct world *world, const char *line, int count)
+{
+	for (int i = 0; i < 400 && world_effects(world, line) < count; i++)
+		usleep(50000);
+	return world_effects(world, line);
 }
 
 bool world_shows(struct world *world, const char *step, const char *state)

@@ -40,6 +40,12 @@ const char *world_read(struct world *world, const char *name);
 /* What another process sees live, as `plan explain` is one: the step has that state, in time. */
 bool world_shows(struct world *world, const char *step, const char *state);
 
+/* Another process asks for that, as `plan pause` does. */
+bool world_ask(struct world *world, enum request_kind kind);
+
+/* The same as world_effects(), once it is as many, or in the end. */
+int world_awaits(struct world *world, const char *line, int count);
+
 /* How many lines of the ledger equal the text. */
 int world_effects(struct world *world, const char *line);
 
