@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """plans/copy-database.yaml between two real servers, under write load: there, back with every row, there again, and
-completed with nothing left behind."""
+completed with nothing left behind. PLAN_LEVEL=release writes 100,000 rows on the target before the way back."""
 import os
 import random
 import re
@@ -13,6 +13,7 @@ import time
 from cluster import Cluster, Failed, wait_until
 
 PLAN = os.path.abspath(sys.argv[1])
+WRITTEN = 100000 if os.environ.get("PLAN_LEVEL") == "release" else 3000
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 SCHEMA = """
@@ -154,7 +155,8 @@ def there(run, source, target, before):
 
 def back(run, source, target, before):
     """What users write on the target meanwhile comes back, to the last row, and nobody writes there any more."""
-    target.sql("INSERT INTO accounts (owner, balance) SELECT 'there ' || n, n FROM generate_series(1, 3000) n; "
+    target.sql("INSERT INTO accounts (owner, balance) SELECT 'there ' || n, n "
+               f"FROM generate_series(1, {WRITTEN}) n; "
                "DELETE FROM entries WHERE id % 7 = 0; UPDATE nokey SET b = 'there' WHERE a < 10")
     with Writers(target) as writers:
         wait_until(lambda: writers.committed > 20, "users write to the target")
@@ -162,7 +164,7 @@ def back(run, source, target, before):
         refused = writers.refused
         wait_until(lambda: writers.refused > refused + 2, "the target refuses writes")
     equal(source, target)
-    check(source.value("SELECT count(*) FROM accounts WHERE owner LIKE 'there%'") == "3000", "rows of the target are lost")
+    check(source.value("SELECT count(*) FROM accounts WHERE owner LIKE 'there%'") == str(WRITTEN), "rows of the target are lost")
     now = (source.rows(KEYS), without_ours(source.rows(TRIGGERS)))
     check(now == before, f"{now}, not {before}")
     source.sql("INSERT INTO accounts (owner) VALUES ('the source takes writes')")
