@@ -93,6 +93,18 @@ const struct check preflight_tables[] = {
 		.remedy = "GRANT {1} ON {0} TO {2}",
 	},
 	{
+		.id = "no_columns",
+		.level = FINDING_BLOCKER,
+		.where = ON_SOURCE,
+		.sql = "SELECT " NAME " " OURS
+		       " AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_attribute a WHERE "
+		       "a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND "
+		       "a.attgenerated = '') ORDER BY 1",
+		.text = "{0} has no column that could be copied",
+		.remedy = "ALTER TABLE {0} ADD COLUMN ..., or DROP TABLE {0}, or leave its schema "
+			  "out of `schemas`",
+	},
+	{
 		.id = "row_security",
 		.level = FINDING_BLOCKER,
 		.where = ON_SOURCE,

@@ -109,8 +109,22 @@ static bool register_table(const struct relation *relation, struct error *err)
 	return result != NULL;
 }
 
+static bool has_content(const struct relation *relation, struct error *err)
+{
+	for (size_t i = 0; i < relation->column_count; i++)
+		if (!relation->columns[i].generated)
+			return true;
+	return fail(err, ERROR_REFUSED,
+	            "%s has no column that could be copied: add one, drop it, or leave its schema "
+	            "out of `schemas`",
+	            relation->quoted);
+}
+
 static bool register_tables(const struct relations *relations, struct error *err)
 {
+	for (const struct relation *one = relations->first; one; one = one->next)
+		if (!has_content(one, err))
+			return false;
 	for (const struct relation *one = relations->first; one; one = one->next)
 		if (!register_table(one, err))
 			return fail_while(err, "register %s", one->quoted);

@@ -43,6 +43,7 @@ def a_clean_pair_has_no_findings():
 
 ZOO = """
 CREATE TABLE plain (id int PRIMARY KEY);
+CREATE TABLE bare ();
 CREATE TABLE keyless (a int);
 CREATE TABLE "Odd ""name" ("a b" int);
 CREATE TABLE nullable (a int, b int, UNIQUE (a, b));
@@ -88,7 +89,7 @@ UPDATE pg_collation SET collversion = '0.1' WHERE collname = 'same_case';
 """
 ZOO_FINDS = """
 no_key public.keyless|no_key public."Odd ""name"|no_key public.nullable|no_key public.partial|no_key public.expression
-no_key public.later|no_key public.broken|big_without_key public.big
+no_key public.later|no_key public.broken|no_key public.bare|no_columns public.bare|big_without_key public.big
 generated_column public.computed|generated_column public.computed_key|generated_key public.computed_key
 identity public.counted|unlogged public.fast|key_of_partition public.parts_1|inheritance public.parent
 row_policies public.secured|row_security public.forced|rule public.ruled
