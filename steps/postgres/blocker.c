@@ -42,18 +42,18 @@ static const char look_sql[] =
 		     " LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
 		     " LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL"
 		     "   AND x.locktype = 'transactionid' AND x.virtualtransaction = "
-                     "l.virtualtransaction"
+		     "l.virtualtransaction"
 		     " LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid "
 		     "WHERE l.locktype = 'relation' AND l.database = (SELECT d.oid FROM "
-                     "pg_catalog.pg_database d"
+		     "pg_catalog.pg_database d"
 		     "   WHERE d.datname = pg_catalog.current_database())"
 		     " AND l.relation IN (SELECT pg_catalog.to_regclass(t)"
 		     "   FROM pg_catalog.unnest($1::text[]) t)"
 		     " AND l.mode = ANY ($2::text[]) AND l.pid IS DISTINCT FROM "
-                     "pg_catalog.pg_backend_pid()"
+		     "pg_catalog.pg_backend_pid()"
 		     " AND a.leader_pid IS NULL AND coalesce(a.xact_start <"
 		     "   pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $3::float "
-                     "/ 1000), "
+		     "/ 1000), "
 		     "true) "
 		     "ORDER BY l.virtualtransaction, l.granted DESC";
 
@@ -67,14 +67,14 @@ static const char sessions_sql[] =
 	" coalesce(l.relation::pg_catalog.regclass::text, 'a ' || l.locktype)," QUERY_OF(
 		"b") ","
 		     " coalesce(b.query_start::text, ''), false, b.pid IS NOT NULL AND b.usesysid "
-                     "IS NULL "
+		     "IS NULL "
 		     "FROM pg_catalog.pg_stat_activity a"
 		     " JOIN pg_catalog.pg_locks l ON l.pid = a.pid AND NOT l.granted"
 		     " CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(a.pid)) "
-                     "h(pid)"
+		     "h(pid)"
 		     " LEFT JOIN pg_catalog.pg_stat_activity b ON b.pid = h.pid "
 		     "WHERE a.datname = pg_catalog.current_database() AND a.application_name LIKE "
-                     "$1 "
+		     "$1 "
 		     "ORDER BY h.pid";
 
 /* The process may have gone on to another transaction, or be another one with the same number. */
