@@ -223,8 +223,7 @@ class Rollback:
 def some(what):
     """At the default level: each way of being killed, with some strides."""
     if isinstance(what, Apply):
-        what.killed("before a call's effect", repeat(("before", 4)), 4)
-        what.killed("after a call's effect", repeat(("after", 4)), 4)
+        what.killed("a call", repeat(("before", 3), ("after", 3)), 6)
         what.killed("a record", records(31), 3)
         what.killed("a signal", signals(3, 4), 3)
     else:
