@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """plans/copy-database.yaml between two real servers, under write load: there, back with every row, there again, and
-completed with nothing left behind. PLAN_LEVEL=release writes 100,000 rows on the target before the way back."""
+completed with nothing left behind. PLAN_LEVEL=release writes 100,000 rows on the target before the way back.
+PLAN_TEST_SOURCE_PG_BIN and PLAN_TEST_TARGET_PG_BIN are directories with initdb and postgres of other versions."""
 import os
 import random
 import re
@@ -181,7 +182,9 @@ def without_ours(rows):
 
 
 def main():
-    with Cluster("source") as source, Cluster("target") as target:
+    with Cluster("source", bin=os.environ.get("PLAN_TEST_SOURCE_PG_BIN")) as source, \
+            Cluster("target", bin=os.environ.get("PLAN_TEST_TARGET_PG_BIN")) as target:
+        print(" to ".join(side.value("SHOW server_version") for side in (source, target)), flush=True)
         run = Run(source, target)
         source.sql(SCHEMA)
         before = (source.rows(KEYS), source.rows(TRIGGERS))
