@@ -38,30 +38,12 @@ static bool must_be_none(struct cutover *cutover, const char *sql, const char *w
 	       (!names || fail(err, ERROR_REFUSED, "%s: %s", what, names));
 }
 
-/* Tables that came to the source since; the plan's schemas are those of the tables that are known.
- */
 static bool no_new_tables(struct cutover *cutover, struct error *err)
 {
-	struct relations now;
-	struct link *there = &cutover->there;
+	const char *table;
 
-	if (!relation_list(there->source, NULL, there->arena, &now, err))
-		return false;
-	for (const struct relation *one = now.first; one; one = one->next) {
-		bool schema = false, known = false;
-		for (size_t i = 0; i < there->table_count; i++) {
-			const struct relation *ours = there->tables[i].relation;
-			schema = schema || strcmp(ours->schema, one->schema) == 0;
-			known = known || ours->oid == one->oid;
-		}
-		if (schema && !known)
-			return fail(err, ERROR_REFUSED,
-			            "%s is new on the source and is not replicated: make it on the "
-			            "target "
-			            "too, and run the step with postgres.replicate again",
-			            one->quoted);
-	}
-	return true;
+	return link_find_new_table(&cutover->there, cutover->there.arena, &table, err) &&
+	       (!table || fail(err, ERROR_REFUSED, LINK_NEW_TABLE, table));
 }
 
 static bool is_close(struct cutover *cutover, struct error *err)

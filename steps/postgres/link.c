@@ -186,6 +186,27 @@ bool link_read_tables(struct link *link, struct error *err)
 	return fine;
 }
 
+bool link_find_new_table(const struct link *link, struct arena *arena, const char **table,
+                         struct error *err)
+{
+	struct relations now;
+
+	*table = NULL;
+	if (!relation_list(link->source, NULL, arena, &now, err))
+		return false;
+	for (const struct relation *one = now.first; one && !*table; one = one->next) {
+		bool schema = false, known = false;
+		for (size_t i = 0; i < link->table_count; i++) {
+			const struct relation *ours = link->tables[i].relation;
+			schema = schema || strcmp(ours->schema, one->schema) == 0;
+			known = known || ours->oid == one->oid;
+		}
+		if (schema && !known)
+			*table = one->quoted;
+	}
+	return true;
+}
+
 /* ---- The source's WAL ---- */
 
 /* A commit that must reach the disk takes all before it along. */

@@ -48,6 +48,14 @@ void link_close(struct link *link);
  * by columns. ERROR_DRIFT names what differs, and how to mend it. */
 bool link_read_tables(struct link *link, struct error *err);
 
+/* A table that came to the source since, in a schema of those that are known; NULL: there is none.
+ */
+bool link_find_new_table(const struct link *link, struct arena *arena, const char **table,
+                         struct error *err);
+#define LINK_NEW_TABLE                                                                           \
+	"%s is new on the source and is not replicated: make it on the target too, and run the " \
+	"step with postgres.replicate again"
+
 /* The same columns with the same types, in whatever order. */
 bool link_same_columns(const struct relation *a, const struct relation *b);
 

@@ -12,10 +12,12 @@
 #include "steps/postgres/stream.h"
 
 #include <libpq-fe.h>
+#include <stdio.h>
 #include <string.h>
 
 #define TEND_MS 100
 #define SHIFT_MS 200
+#define NEW_TABLES_MS 30000
 #define DEFAULT_WORKERS 4
 
 /* One session of the target holds it while a replication is carried out: two would be in each
@@ -36,6 +38,8 @@ static bool running;
 static bool fresh; /* the keeper's tables were read after their chunks were planned, just now */
 static enum shift shift;
 static int64_t shift_at_ms;
+static int64_t new_tables_at_ms; /* when it was last looked for some */
+static char new_table[256];      /* the one that people were told of; "" */
 
 /* ---- Beginning ---- */
 
@@ -302,6 +306,24 @@ static bool change_shift(struct step *step, struct error *err)
 	return true;
 }
 
+/* Told now rather than at the switch, which refuses then. */
+static bool tell_of_new_tables(struct step *step, struct error *err)
+{
+	struct arena arena = {0};
+	const char *table = NULL;
+
+	if (shift != SHIFT_THERE || clock_real_ms() - new_tables_at_ms < NEW_TABLES_MS)
+		return true;
+	new_tables_at_ms = clock_real_ms();
+	bool fine = link_find_new_table(&keeper, &arena, &table, err);
+	if (fine && table && strncmp(table, new_table, sizeof new_table - 1) != 0)
+		step_note(step, LINK_NEW_TABLE, table);
+	if (fine)
+		snprintf(new_table, sizeof new_table, "%s", table ? table : "");
+	arena_free(&arena);
+	return fine;
+}
+
 /* Also called by step_sleep(). */
 static bool tend(struct step *step, struct error *err)
 {
@@ -310,7 +332,7 @@ static bool tend(struct step *step, struct error *err)
 	if (shift == SHIFT_NONE)
 		return true;
 	bool back = shift == SHIFT_BACK;
-	return crew_tend(&crew, err) &&
+	return tell_of_new_tables(step, err) && crew_tend(&crew, err) &&
 	       progress_show(&progress, step, back ? keeper.target : keeper.source,
 	                     back ? keeper.source : keeper.target, err);
 }
