@@ -33,8 +33,10 @@ static void write_one(const struct users_visit *visit, int64_t number, FILE *log
 	int64_t sent_ms = clock_now_ms();
 	bool answered = http_send(&request, &response, &arena, &err);
 
-	fprintf(log, "%" PRId64 " %" PRId64 " %d user-%" PRId64 "\n", sent_ms, clock_now_ms(),
-	        answered ? (int)response.status : 0, number);
+	int64_t answered_ms = clock_now_ms();
+	fprintf(log, "%" PRId64 " %" PRId64 " %" PRId64 " %d user-%" PRId64 "\n", sent_ms,
+	        answered_ms, answered_ms - clock_real_ms(), answered ? (int)response.status : 0,
+	        number);
 	fflush(log);
 	arena_free(&arena);
 }
@@ -74,6 +76,7 @@ void users_stop(struct users *users)
 
 struct line {
 	int64_t sent_ms, answered_ms;
+	int64_t ahead_ms; /* of the real clock when it was answered: it grows by each jump */
 	int status;
 	char key[32];
 };
@@ -82,8 +85,8 @@ static bool read_line(const char **at, struct line *line)
 {
 	const char *end = strchr(*at, '\n');
 
-	if (!end || sscanf(*at, "%" SCNd64 " %" SCNd64 " %d %31s", &line->sent_ms,
-	                   &line->answered_ms, &line->status, line->key) != 4)
+	if (!end || sscanf(*at, "%" SCNd64 " %" SCNd64 " %" SCNd64 " %d %31s", &line->sent_ms,
+	                   &line->answered_ms, &line->ahead_ms, &line->status, line->key) != 5)
 		return false;
 	*at = end + 1;
 	return true;
@@ -95,7 +98,7 @@ bool users_read(const struct users *users, int64_t from_ms, struct arena *arena,
 	char *data = helper_read_log(users->log_path, arena, err);
 	const char *at = data;
 	struct line line;
-	int64_t last_success_ms = 0;
+	int64_t last_success_ms = 0, ahead_when_refused_ms = 0;
 	size_t lines = 0;
 	bool refused_since = false;
 
@@ -110,11 +113,15 @@ bool users_read(const struct users *users, int64_t from_ms, struct arena *arena,
 		if (line.status != CREATED) {
 			story->refused++;
 			refused_since = true;
+			ahead_when_refused_ms = line.ahead_ms;
 			continue;
 		}
+		/* A jump after the last refusal came when the app was open, and nobody had asked
+		 * yet. */
 		if (refused_since && last_success_ms && line.answered_ms >= from_ms)
 			story->outage_ms = (story->outage_ms < 0 ? 0 : story->outage_ms) +
-			                   line.answered_ms - last_success_ms;
+			                   line.answered_ms - last_success_ms -
+			                   (line.ahead_ms - ahead_when_refused_ms);
 		refused_since = false;
 		last_success_ms = line.answered_ms;
 		story->keys[story->key_count++] = arena_text(arena, line.key);
