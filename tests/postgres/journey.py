@@ -135,7 +135,7 @@ class Run:
 
 
 def equal(source, target):
-    here, there = source.rows(CONTENTS), target.rows(CONTENTS)
+    here, there = sorted(source.rows(CONTENTS)), sorted(target.rows(CONTENTS))
     check(here == there, f"source {here}\ntarget {there}")
     return here
 
