@@ -3,7 +3,8 @@
 
 They are carried out up to the open app, taken back, and carried out to the end. Meanwhile `plan` is killed before
 or after the effect of each write, or each reply is lost in one way or another. In the end the world, and the
-effects in their order, are those of a run that nobody disturbed. PLAN_LEVEL=release kills before each write, too, and loses replies in more ways.
+effects in their order, are those of a run that nobody disturbed.
+PLAN_LEVEL=release kills before each write, too, and loses replies.
 
 usage: leave.py PLAN"""
 import itertools
@@ -65,7 +66,7 @@ KINDS = [("closed before the effect", "drop", "before"), ("dropped after the eff
          ("half a reply", "half", "after"), ("503 after the effect", "503", "after"), ("429", "429", "before"),
          ("500 before the effect", "500", "before")]
 RELEASE = os.environ.get("PLAN_LEVEL") == "release"
-TURNS = range(len(KINDS)) if RELEASE else range(1)
+TURNS = range(len(KINDS))
 
 
 class Leave(Scene):
@@ -293,5 +294,5 @@ def a_release_phase_may_fail():
         must_be((here.attachments("sourceapp"), here.config("sourceapp")), before, "what was there before")
 
 
-play(nobody_disturbs_it, *([it_is_killed_before_each_write] if RELEASE else []), it_is_killed_after_each_write, replies_are_lost,
+play(nobody_disturbs_it, *([it_is_killed_before_each_write] if RELEASE else []), it_is_killed_after_each_write, *([replies_are_lost] if RELEASE else []),
      it_goes_back_by_itself, a_backup_that_fails_destroys_nothing, a_release_phase_may_fail)

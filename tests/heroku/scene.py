@@ -26,12 +26,13 @@ steps:
 
 
 def wait_until(truth, what, within=120):
-    until = time.monotonic() + within
+    until, pause = time.monotonic() + within, 0.03
     while time.monotonic() < until:
         found = truth()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.3)  # to look costs, too
     raise AssertionError(f"not within {within} s: {what}")
 
 

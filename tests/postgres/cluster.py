@@ -59,14 +59,15 @@ def free_port():
 
 def wait_until(truth, what, within=60):
     """Polls; gives what truth() gave."""
-    until = time.monotonic() + within
+    until, pause = time.monotonic() + within, 0.03
     while True:
         found = truth()
         if found:
             return found
         if time.monotonic() > until:
             raise AssertionError(f"not within {within} s: {what}")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.3)  # to look is a psql, too
 
 
 def account():

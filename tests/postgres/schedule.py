@@ -147,7 +147,7 @@ class Schedule:
         while self.source.value(f"SELECT count(*) FROM ({query}) x") != "0":
             if time.monotonic() > until or self.process.poll() is not None:
                 raise AssertionError(f"the log is not applied: {self.log()}")
-            time.sleep(0.02)
+            time.sleep(0.1)
         # The keys are gone from the log only after the target has committed.
 
     def differences(self, *tables):

@@ -101,12 +101,13 @@ def check(truth, text):
 
 def wait_until(truth, what, within=120):
     """Polls; gives what truth() gave."""
-    until = time.monotonic() + within
+    until, pause = time.monotonic() + within, 0.03
     while time.monotonic() < until:
         found = truth()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.3)  # to look costs, too
     raise AssertionError(f"not within {within} s: {what}")
 
 
@@ -375,7 +376,7 @@ class Users:
 
     def write(self):
         for number in itertools.count():
-            if self.leaving.wait(0.03):
+            if self.leaving.wait(0.15):  # each write is a session of its own
                 return
             request = urllib.request.Request(f"{self.world.router}/write?key=user-{number}", method="POST", data=b"",
                                              headers={"Host": "www.example.com"})
