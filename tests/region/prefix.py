@@ -17,7 +17,7 @@ from region import World, check
 WORLD = {"region-migration": World, "region-migration-backup": backup.world_of}[sys.argv[2]]
 RELEASE = os.environ.get("PLAN_LEVEL") == "release"
 FIRST = "check-addons"
-STRIDE = 1 if RELEASE else 9
+STRIDE = 1 if RELEASE else 14
 # A release stays in an app's history, a finished transfer and an effect are not taken back.
 HISTORY = ("ledger", "transfers", "releases", "slugs")
 
