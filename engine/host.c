@@ -96,9 +96,7 @@ bool host_answer(struct step *step, char *answer, struct error *err)
 		ssize_t count = read(wait.fd, answer, 1);
 		if (count == 1 && !take_pause(*answer))
 			return true;
-		if (count == 1)
-			continue;
-		if (count == 0 || errno != EINTR)
+		if (count == 0 || (count < 0 && errno != EINTR))
 			return fail(err, ERROR_CANCELLED, "the engine is gone");
 	}
 }

@@ -112,11 +112,9 @@ static bool look(struct stall *stall, const struct stall_sides *sides, int64_t n
                  struct arena *arena, struct error *err)
 {
 	struct text out = {.limit = sizeof stall->why - 1};
-	int64_t quiet_ms = now_ms - stall->changed_ms;
-	bool fine = put_growth(stall, sides, now_ms - stall->looked_ms, &out, err);
+	bool fine = put_growth(stall, sides, now_ms - stall->looked_ms, &out, err) &&
+	            put_reasons(sides, arena, &out, err);
 
-	if (fine && (quiet_ms > AFTER_MS || (sides->follows && sides->behind_ms > AFTER_MS)))
-		fine = put_reasons(sides, arena, &out, err);
 	stall->looked_ms = now_ms;
 	snprintf(stall->why, sizeof stall->why, "%s", text_string(&out));
 	text_free(&out);

@@ -29,8 +29,8 @@ struct stall_sides {
 };
 
 /* done: any figure that changes when something was done. Sets stall->why, at most once in some
- * seconds; people see it when nothing was done for ten seconds, or the target is that far behind
- * and falls further behind. */
+ * seconds; it is not empty when nothing was done for ten seconds, or the target is that far
+ * behind. */
 bool stall_watch(struct stall *stall, const struct stall_sides *sides, int64_t done,
                  struct arena *arena, struct error *err);
 
