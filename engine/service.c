@@ -21,11 +21,18 @@ static bool is_needed(const struct walking *walking, const struct plan_step *ste
 	return false;
 }
 
+/* One that was started again and waits for what may never hold any more keeps the run waiting. */
+static bool is_on_its_own(const struct walking *walking, const struct task *task)
+{
+	return task->state == TASK_SERVING || (task->mode == WALK_APPLY && !task_is_acting(task) &&
+	                                       walking->restarts[task->step->order].tries > 0);
+}
+
 static void release(struct walking *walking)
 {
 	for (size_t i = 0; i < walking->task_count; i++) {
 		struct task *task = &walking->tasks[i];
-		if (task->state != TASK_SERVING || task->kill_at_ms ||
+		if (!is_on_its_own(walking, task) || task->kill_at_ms ||
 		    is_needed(walking, task->step))
 			continue;
 		task->dropped = true;

@@ -338,43 +338,6 @@ static void a_used_up_downtime_budget_takes_the_way_back(void **state)
 	world_end(&world);
 }
 
-static void a_service_runs_while_it_is_needed_rests_and_is_started_again(void **state)
-{
-	struct world world;
-	(void)state;
-
-	world_begin(&world, HEAD "steps:\n"
-	                         "  stream: {uses: test.serve}\n"
-	                         "  user:\n"
-	                         "    uses: test.file\n"
-	                         "    needs: [stream]\n"
-	                         "    with: {path: a, content: x}\n"
-	                         "    preconditions: [{check: test.number, of: go, equals: 1 "
-	                         "commits, within: 30s}]\n");
-	pid_t child = fork();
-	if (child == 0) {
-		bool shown = world_shows(&world, "stream", "restarting");
-		shown = world_awaits(&world, "serve stream", 3) == 3 && shown;
-		shown = world_shows(&world, "stream", "serving") && shown;
-		shown = world_ask(&world, REQUEST_PAUSE) && shown;
-		shown = world_awaits(&world, "rest stream", 1) == 1 && shown;
-		shown = world_ask(&world, REQUEST_RESUME) && shown;
-		shown = world_awaits(&world, "work stream", 1) == 1 && shown;
-		world_write(&world, "go", "1");
-		_exit(shown ? 0 : 1);
-	}
-	int status = 0;
-	world_walk(&world, WALK_APPLY, NULL);
-	waitpid(child, &status, 0);
-	assert_int_equal(status, 0);
-	assert_true(world_shows(&world, "stream", "done"));
-	assert_int_equal(world.result.outcome, WALK_DONE);
-	assert_int_equal(world_effects(&world, "serve stream"), 3);
-	assert_int_equal(world_effects(&world, "served stream"), 1);
-	assert_string_equal(world_read(&world, "a"), "x");
-	world_end(&world);
-}
-
 /* The process group is killed at the Nth record, before or after it is durable. */
 extern int crash_at_append;
 
@@ -477,7 +440,6 @@ int main(void)
 		cmocka_unit_test(what_stood_on_an_undone_step_is_looked_at_again),
 		cmocka_unit_test(a_step_that_exceeds_its_timeout_is_stopped),
 		cmocka_unit_test(a_used_up_downtime_budget_takes_the_way_back),
-		cmocka_unit_test(a_service_runs_while_it_is_needed_rests_and_is_started_again),
 		cmocka_unit_test(a_kill_at_any_record_leaves_the_same_world),
 		cmocka_unit_test(a_kill_on_the_way_back_leaves_the_world_as_it_was),
 		cmocka_unit_test(a_signal_ends_the_walk_in_good_order),

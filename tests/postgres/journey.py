@@ -124,14 +124,31 @@ class Run:
         with open(self.file, "w") as out:
             out.write(text.replace("stable_for: 10s", "stable_for: 1s"))
 
+    def begin(self, *arguments):
+        return subprocess.Popen([PLAN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                stdin=subprocess.DEVNULL, env={**os.environ, "SOURCE_URL": self.source.url(),
+                                                               "TARGET_URL": self.target.url(), "NO_COLOR": "1"})
+
     def run(self, wanted, *arguments, within=170):
-        done = subprocess.run([PLAN, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                              env={**os.environ, "SOURCE_URL": self.source.url(), "TARGET_URL": self.target.url(),
-                                   "NO_COLOR": "1"}, timeout=within)
-        output = done.stdout + done.stderr
-        check(done.returncode == wanted, f"{arguments}: exit {done.returncode}, not {wanted}\n{output}")
+        doing = self.begin(*arguments)
+        try:
+            output, _ = doing.communicate(timeout=within)
+        except subprocess.TimeoutExpired:
+            self.tell()
+            doing.kill()
+            raise
+        check(doing.returncode == wanted, f"{arguments}: exit {doing.returncode}, not {wanted}\n{output}")
         check(self.source.password not in output, f"{arguments}: the password is shown")
         return output
+
+    def tell(self):
+        """What a run that does not end is at."""
+        for command in ("status", "journal"):
+            print(self.begin(command, self.file).communicate(timeout=60)[0][-5000:], flush=True)
+        for side in (self.source, self.target):
+            for row in side.rows("SELECT pid, application_name, state, wait_event, now() - xact_start, left(query, 300) "
+                                 "FROM pg_stat_activity WHERE backend_type = 'client backend'"):
+                print(side.name, row, flush=True)
 
 
 def equal(source, target):
