@@ -13,6 +13,16 @@
 
 #define HEAD "plan: 1\nname: test\nsummary: A plan for a test.\n"
 
+/* The child plays people beside the walk, and says whether it saw what it wanted to see. */
+static void walk_beside(struct world *world, pid_t child)
+{
+	int status = 0;
+
+	world_walk(world, WALK_APPLY, NULL);
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+}
+
 static void a_service_runs_while_it_is_needed_rests_and_is_started_again(void **state)
 {
 	struct world world;
@@ -38,10 +48,7 @@ static void a_service_runs_while_it_is_needed_rests_and_is_started_again(void **
 		world_write(&world, "go", "1");
 		_exit(shown ? 0 : 1);
 	}
-	int status = 0;
-	world_walk(&world, WALK_APPLY, NULL);
-	waitpid(child, &status, 0);
-	assert_int_equal(status, 0);
+	walk_beside(&world, child);
 	assert_true(world_shows(&world, "stream", "done"));
 	assert_int_equal(world.result.outcome, WALK_DONE);
 	assert_int_equal(world_effects(&world, "serve stream"), 3);
@@ -77,10 +84,7 @@ static void a_service_that_is_started_again_keeps_nobody_waiting(void **state)
 		world_write(&world, "go", "1");
 		_exit(shown ? 0 : 1);
 	}
-	int status = 0;
-	world_walk(&world, WALK_APPLY, NULL);
-	waitpid(child, &status, 0);
-	assert_int_equal(status, 0);
+	walk_beside(&world, child);
 	assert_int_equal(world.result.outcome, WALK_DONE);
 	assert_string_equal(world_read(&world, "a"), "x");
 	world_end(&world);
