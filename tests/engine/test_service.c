@@ -12,6 +12,13 @@
 #include <cmocka.h>
 
 #define HEAD "plan: 1\nname: test\nsummary: A plan for a test.\n"
+/* Needs the service until somebody says go. */
+#define USER                                \
+	"  user:\n"                         \
+	"    uses: test.file\n"             \
+	"    needs: [stream]\n"             \
+	"    with: {path: a, content: x}\n" \
+	"    preconditions: [{check: test.number, of: go, equals: 1 commits, within: 30s}]\n"
 
 /* The child plays people beside the walk, and says whether it saw what it wanted to see. */
 static void walk_beside(struct world *world, pid_t child)
@@ -29,13 +36,7 @@ static void a_service_runs_while_it_is_needed_rests_and_is_started_again(void **
 	(void)state;
 
 	world_begin(&world, HEAD "steps:\n"
-	                         "  stream: {uses: test.serve}\n"
-	                         "  user:\n"
-	                         "    uses: test.file\n"
-	                         "    needs: [stream]\n"
-	                         "    with: {path: a, content: x}\n"
-	                         "    preconditions: [{check: test.number, of: go, equals: 1 "
-	                         "commits, within: 30s}]\n");
+	                         "  stream: {uses: test.serve}\n" USER);
 	pid_t child = fork();
 	if (child == 0) {
 		bool shown = world_shows(&world, "stream", "restarting");
@@ -68,13 +69,7 @@ static void a_service_that_is_started_again_keeps_nobody_waiting(void **state)
 	                         "  stream:\n"
 	                         "    uses: test.serve\n"
 	                         "    postconditions: [{check: test.number, of: stands, equals: 1 "
-	                         "commits, within: 20s}]\n"
-	                         "  user:\n"
-	                         "    uses: test.file\n"
-	                         "    needs: [stream]\n"
-	                         "    with: {path: a, content: x}\n"
-	                         "    preconditions: [{check: test.number, of: go, equals: 1 "
-	                         "commits, within: 30s}]\n");
+	                         "commits, within: 20s}]\n" USER);
 	world_write(&world, "stands", "1");
 	pid_t child = fork();
 	if (child == 0) {
